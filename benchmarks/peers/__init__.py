@@ -1,0 +1,1 @@
+"""The proxies that are measured and their configurations, made as equal as each allows."""

@@ -1,0 +1,110 @@
+"""How each proxy is started: one worker, kept-alive connections to the backend, no access log."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.backends import fill_template
+from benchmarks.program import free_port, which
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a proxy runs and what it stands before; `streaming` asks for no buffering of bodies."""
+
+    directory: Path
+    port: int
+    backend: int
+    streaming: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A command line and what it adds to the environment."""
+
+    command: list[str]
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One proxy of the comparison; `program` is what must be installed, None for Python ones."""
+
+    name: str
+    launch: Callable[[Site], Launch]
+    program: str | None = None
+
+    def is_installed(self) -> bool:
+        return self.program is None or which(self.program) is not None
+
+
+def _lbg(site: Site) -> Launch:
+    # Run in the site's own directory, where no lbg.toml of a developer can be picked up.
+    return Launch(
+        [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "lbg.wsgi"],
+        {
+            "PYTHONPATH": str(ROOT),
+            "LBG_ENDPOINTS": f"http://127.0.0.1:{site.backend}",
+            "LBG_SERVER__BIND": f"127.0.0.1:{site.port}",
+            "LBG_ADMIN__BIND": f"127.0.0.1:{free_port()}",
+            "LBG_SERVER__WORKERS": "1",
+            "LBG_LOG__ACCESS": "false",
+            "LBG_STATE_DIR": str(site.directory / "state"),
+        },
+    )
+
+
+def _nginx(site: Site) -> Launch:
+    buffering = "off" if site.streaming else "on"
+    config = _configure("nginx.conf", site, buffering=buffering)
+    return Launch([_path("nginx"), "-e", "stderr", "-c", str(config)])
+
+
+def _haproxy(site: Site) -> Launch:
+    # Zero-copy, which it has off by default: lbg relays large bodies the same way.
+    splicing = "option splice-request\n    option splice-response" if site.streaming else ""
+    config = _configure("haproxy.cfg", site, splicing=splicing)
+    return Launch([_path("haproxy"), "-db", "-f", str(config)])
+
+
+def _caddy(site: Site) -> Launch:
+    config = _configure("Caddyfile", site)
+    home = str(site.directory)
+    return Launch(
+        [_path("caddy"), "run", "--config", str(config), "--adapter", "caddyfile"],
+        {"GOMAXPROCS": "1", "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home},
+    )
+
+
+def _requests_proxy(site: Site) -> Launch:
+    options = "--worker-class gevent --workers 1 --worker-connections 4096 --keep-alive 75"
+    address = f"127.0.0.1:{site.port}"
+    command = f"-m gunicorn --no-control-socket {options} --bind {address}".split()
+    return Launch(
+        [sys.executable, *command, "benchmarks.peers.requests_proxy:application"],
+        {"PYTHONPATH": str(ROOT), "BACKEND": f"http://127.0.0.1:{site.backend}"},
+    )
+
+
+def _configure(template: str, site: Site, **values: object) -> Path:
+    return fill_template(HERE / template, site.directory, port=site.port, backend=site.backend, **values)
+
+
+def _path(program: str) -> str:
+    return which(program) or program
+
+
+PEERS: Mapping[str, Peer] = {
+    peer.name: peer
+    for peer in (
+        Peer("lbg", _lbg),
+        Peer("nginx", _nginx, "nginx"),
+        Peer("haproxy", _haproxy, "haproxy"),
+        Peer("caddy", _caddy, "caddy"),
+        Peer("requests-proxy", _requests_proxy),
+    )
+}

@@ -1,0 +1,113 @@
+"""The results as tables: printed for the one who ran them, and as Markdown for all others."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import cpu_model, kernel, version_of
+from benchmarks.rounds import Cell
+from benchmarks.scenarios import Goal, Scenario
+
+NOTHING = "—"
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The cells of one scenario, by peer, in the order the peers were asked for."""
+
+    scenario: Scenario
+    cells: Mapping[str, Cell]
+
+    def header(self) -> Row:
+        rate = (self.scenario.rate_unit,) if self.scenario.rate_unit else ()
+        return ("proxy", self.scenario.unit, "range", *rate, "lbg ÷ it", "goal")
+
+    def rows(self) -> list[Row]:
+        return [self._row(peer, cell) for peer, cell in self.cells.items()]
+
+    def failures(self) -> list[str]:
+        return [f"{peer}: {cell.failure}" for peer, cell in self.cells.items() if cell.failure]
+
+    def _row(self, peer: str, cell: Cell) -> Row:
+        cost = cell.cost
+        if cost is None:
+            return (peer, "failed", *(NOTHING,) * (len(self.header()) - 2))
+        costs = [sample.cost for sample in cell.samples]
+        rate = (_number(cell.rate or 0.0),) if self.scenario.rate_unit else ()
+        spread = f"{_number(min(costs))}-{_number(max(costs))}" if len(costs) > 1 else NOTHING
+        return (peer, _number(cost), spread, *rate, *self._comparison(peer, cost))
+
+    def _comparison(self, peer: str, cost: float) -> Row:
+        """The ratio and its goal; for lbg itself the goal that names no peer."""
+        if peer == "lbg":
+            return (NOTHING, _verdict(self.scenario.goal_for(None), cost))
+        lbg = self.cells["lbg"].cost if "lbg" in self.cells else None
+        ratio = lbg / cost if lbg is not None and cost > 0 else None
+        return (NOTHING if ratio is None else f"{ratio:.2f}", _verdict(self.scenario.goal_for(peer), ratio))
+
+
+def print_tables(all_results: Sequence[Results]) -> None:
+    """Print one table a scenario on standard output."""
+    console = Console()
+    for results in all_results:
+        title = f"\n{results.scenario.name}: {results.scenario.title}"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for number, column in enumerate(results.header()):
+            table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        for row in results.rows():
+            table.add_row(*row)
+        console.print(table)
+        for failure in results.failures():
+            console.print(failure, markup=False, highlight=False)
+
+
+def markdown(
+    all_results: Sequence[Results], peers: Sequence[str], command: str, conditions: Sequence[str]
+) -> str:
+    """The whole page: how it was measured, on what, and the tables."""
+    lines = [
+        "# Benchmark results",
+        "",
+        "Each proxy runs as one worker on one core; load and backends run on another. A cost is the CPU",
+        "time of the proxy's whole process tree or, for idle connections, the growth of its proportional",
+        "set size: the median over interleaved rounds, with the least and the greatest as range. Compare",
+        "ratios, not times: they are of one run on one machine. 1 KB is 1,024 bytes, 1 MB 1,024 KB. Every",
+        "answer was checked: one wrong answer or one socket error, and the cell counts as failed. The",
+        "configurations are in `benchmarks/peers/`; for `large` and `upload` nginx does not buffer bodies",
+        "and HAProxy splices them.",
+        "",
+        f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        f"- machine: {cpu_model()}; {kernel()}; Python {platform.python_version()}",
+        *(f"- {condition}" for condition in conditions),
+        *(f"- {name}: {version_of(name)}" for name in (*peers, "wrk")),
+        f"- reproduce: `{command}`",
+    ]
+    for results in all_results:
+        lines += ["", f"## {results.scenario.name}: {results.scenario.title}", ""]
+        lines += [_line(results.header()), _line(["---"] * len(results.header()))]
+        lines += [_line(row) for row in results.rows()]
+        if failures := results.failures():
+            lines += ["", *(f"- {failure}" for failure in failures)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _verdict(goal: Goal | None, value: float | None) -> str:
+    if goal is None:
+        return NOTHING
+    if value is None:
+        return str(goal)
+    return f"{goal}: {'met' if goal.is_met(value) else 'missed'}"

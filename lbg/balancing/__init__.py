@@ -1,0 +1,1 @@
+"""Balancing policies: one file each, pure, no I/O."""

@@ -1,0 +1,51 @@
+"""The `lbg` command."""
+
+import importlib
+import sys
+from typing import Annotated
+
+import typer
+
+from lbg import __version__
+from lbg.cli.check import check
+from lbg.cli.failure import USAGE_ERROR
+from lbg.cli.run import run
+
+app = typer.Typer(
+    name="lbg",
+    help="A production HTTP load balancer for Python teams.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.command()(check)
+app.command()(run)
+
+
+@app.command()
+def demo() -> None:
+    """Run three backends and lbg in front of them, to look at."""
+    importlib.import_module("lbg.cli.demo").run()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lbg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Run the command line and exit: status 0, or 2 after a mistake, told in one line on stderr."""
+    try:
+        status = app(sys.argv[1:] or ["--help"], prog_name="lbg", standalone_mode=False)
+    except typer.TyperException as error:
+        typer.echo(f"lbg: {error.format_message()}", err=True)
+        sys.exit(USAGE_ERROR)
+    sys.exit(status)

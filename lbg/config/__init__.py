@@ -1,0 +1,1 @@
+"""The configuration: read, checked and kept as one immutable value."""

@@ -1,0 +1,111 @@
+"""The one tree of errors: reason code, status, whose fault it is, and how much had been sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why lbg made an answer itself, or cut one short.
+
+    `proxy_error` is the registered error type for `Proxy-Status` (RFC 9209 section 2.3).
+    """
+
+    code: str
+    status: int
+    proxy_error: str
+
+    def __str__(self) -> str:
+        return self.code
+
+
+_TABLE: Final = (
+    ("no_route", 404, "destination_not_found"),
+    ("bad_request", 400, "http_request_error"),
+    ("headers_too_large", 431, "http_request_error"),
+    ("uri_too_long", 414, "http_request_error"),
+    ("body_too_large", 413, "http_request_error"),
+    ("client_header_timeout", 408, "http_request_error"),
+    ("client_body_timeout", 408, "http_request_error"),
+    ("client_gone", 499, "http_request_error"),
+    ("no_endpoints", 503, "destination_unavailable"),
+    ("dns_failure", 502, "dns_error"),
+    ("connect_refused", 502, "connection_refused"),
+    ("connect_timeout", 504, "connection_timeout"),
+    ("upstream_reset", 502, "connection_terminated"),
+    ("upstream_reset_reused", 502, "connection_terminated"),
+    ("response_timeout", 504, "http_response_timeout"),
+    ("read_timeout", 504, "connection_read_timeout"),
+    ("upstream_cut_body", 502, "http_response_incomplete"),
+    ("bad_response", 502, "http_protocol_error"),
+    ("loop", 508, "proxy_loop_detected"),
+    ("shutdown", 503, "proxy_internal_response"),
+    ("internal", 500, "proxy_internal_error"),
+)
+
+REASONS: Final = {code: Reason(code, status, error) for code, status, error in _TABLE}
+
+
+class LbgError(Exception):
+    """Anything lbg raises on purpose while it serves a request."""
+
+
+class ClientGone(LbgError):
+    """The client closed its connection before it had its answer: there is nobody to reply to."""
+
+
+class LocalReply(LbgError):
+    """An answer lbg makes itself; raised anywhere below the handler, turned into bytes in one place.
+
+    `status` replaces the reason's own where HTTP asks for a finer one (405, 501, 505).
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(reason, detail)
+        self.reason = REASONS[reason]
+        self.detail = detail
+        self.status = status or self.reason.status
+        self.headers = headers
+
+
+class RequestError(LocalReply):
+    """The client's request is at fault; framing can no longer be trusted, so its connection closes."""
+
+
+class Sent(IntEnum):
+    """How much of a request had been written upstream when it failed: what a retry may assume."""
+
+    NOTHING = 0
+    WRITTEN = 1
+    ANSWERED = 2
+
+
+class UpstreamError(LbgError):
+    """An exchange with an endpoint failed: the only exception that leaves `upstream`.
+
+    `sent` tells how far it got, `reused` whether the connection had served requests before.
+    """
+
+    def __init__(self, reason: str, detail: str, *, sent: Sent, reused: bool = False) -> None:
+        super().__init__(reason, detail)
+        self.reason = REASONS[reason]
+        self.detail = detail
+        self.sent = sent
+        self.reused = reused
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+class StreamTimeout(LbgError):
+    """A wait on a stream passed the deadline set for it."""

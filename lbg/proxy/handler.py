@@ -1,0 +1,155 @@
+"""The proxy as a WSGI application: route, forward, answer; every failure becomes a local reply here."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from lbg.errors import LocalReply
+from lbg.http.replies import make_reply
+from lbg.http.target import host_name, routing_path
+from lbg.proxy.attempt import forward
+from lbg.proxy.cgi import fields_of, target_of
+from lbg.proxy.record import Record
+from lbg.proxy.upgrade import switch_protocols
+from lbg.upstream.body import RequestBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from lbg.http.forwarded import Forwarding
+    from lbg.proxy.request_head import Head, HeadBuilder
+    from lbg.routing.table import Route, RouteTable
+    from lbg.upstream.pool import Pool
+    from lbg.upstream.request import UpstreamRequest
+
+log = logging.getLogger("lbg.proxy")
+
+Environ = dict[str, Any]
+StartResponse = Any
+
+_NOT_FORWARDED: Final = frozenset({"CONNECT", "TRACE"})
+_ALLOW: Final = ("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+
+
+class ProxyHandler:
+    """Answers every request that reaches the public listeners. Never raises what a backend caused."""
+
+    def __init__(
+        self, routes: RouteTable, pools: Mapping[str, Pool], forwarding: Forwarding, heads: HeadBuilder
+    ) -> None:
+        self._routes = routes
+        self._pools = pools
+        self._forwarding = forwarding
+        self._heads = heads
+        # Unique among workers and restarts, and cheap: a random start and a counter.
+        prefix = os.urandom(6).hex()
+        self._ids = (f"{prefix}{number:08x}" for number in itertools.count(1))
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        record = Record(next(self._ids))
+        environ["lbg.exchange"] = record
+        try:
+            return self._forward(environ, start_response, record)
+        except LocalReply as cause:
+            return self._reply(cause, environ, start_response, record)
+
+    def _forward(self, environ: Environ, start_response: StartResponse, record: Record) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        if method in _NOT_FORWARDED:
+            raise LocalReply("bad_request", f"{method} is not allowed here.", status=405, headers=(_ALLOW,))
+        fields = environ.get("lbg.headers")
+        if fields is None:
+            fields = fields_of(environ)
+        target = environ.get("lbg.raw_target") or target_of(environ)
+        head = self._heads.read(fields)
+        if method == "OPTIONS" and _last_hop(head):
+            return _answer_options(start_response)
+        peer = self._forwarding.peer(
+            environ.get("REMOTE_ADDR", ""), environ["SERVER_PORT"], environ["wsgi.url_scheme"]
+        )
+        request_id = self._heads.request_id(head, peer, record.request_id.encode("ascii"))
+        record.request_id = request_id.decode("ascii")
+        route = record.route = self._route(head, target)
+        pool = self._pools[route.pool]
+        start = b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target)
+        request = self._heads.build(
+            start, head, peer, request_id, keep_host=pool.config.host == "client"
+        )
+        self._add_body(request, head, environ, pool)
+        request.on_interim = environ.get("lbg.early")
+        exchange = forward(request, pool, record)
+        if exchange.upgraded:
+            return switch_protocols(exchange, environ, pool.config.timeouts.tunnel)
+        exchange.on_trailers(environ.get("lbg.trailers"))
+        start_response(f"{exchange.status} {exchange.phrase}", exchange.headers)
+        return exchange
+
+    def _route(self, head: Head, target: bytes) -> Route:
+        path = target.partition(b"?")[0].decode("latin-1")
+        normalised = routing_path(path)
+        if normalised is None:
+            raise LocalReply("bad_request", "The path of the request leaves the root.")
+        if self._routes.only is not None:
+            return self._routes.only
+        host = host_name(head.host.decode("latin-1")) if head.host else ""
+        route = self._routes.match(host, normalised)
+        if route is None:
+            raise LocalReply("no_route", "No route leads from this host and path to a backend.")
+        if normalised != path and self._routes.match(host, path) is not route:
+            # The backend resolves dots by its own rules: what looks different to it must not pass.
+            raise LocalReply("bad_request", "The path of the request leaves its route.")
+        return route
+
+    def _add_body(self, request: UpstreamRequest, head: Head, environ: Environ, pool: Pool) -> None:
+        total = pool.config.timeouts.total
+        if total:
+            request.ends = monotonic() + total
+        if head.chunked or head.length:
+            length = None if head.chunked else head.length
+            request.body = RequestBody(environ["wsgi.input"], length, pool.config.retry.buffer)
+            request.expects = head.expects
+
+    def _reply(
+        self, cause: LocalReply, environ: Environ, start_response: StartResponse, record: Record
+    ) -> Iterable[bytes]:
+        record.reason = cause.reason
+        level = logging.WARNING if cause.status >= 500 else logging.DEBUG
+        log.log(
+            level,
+            "%d %s: %s %s: %s",
+            cause.status,
+            cause.reason,
+            environ["REQUEST_METHOD"],
+            _printable(environ.get("RAW_URI") or environ.get("PATH_INFO", "")),
+            record.story() or cause.detail,
+            extra={"request_id": record.request_id, "reason": cause.reason.code},
+        )
+        reply = make_reply(cause, environ.get("HTTP_ACCEPT", ""), record.request_id)
+        start_response(reply.status, reply.headers)
+        return [reply.body]
+
+
+def _last_hop(head: Head) -> bool:
+    """Return whether Max-Forwards says that the request ends here; otherwise count it down (RFC 9110 7.6.2)."""
+    for index, line in enumerate(head.lines):
+        if line.startswith(b"Max-Forwards: "):
+            value = line[len(b"Max-Forwards: ") :].strip()
+            if not value.isdigit():
+                return False
+            if int(value) == 0:
+                return True
+            head.lines[index] = b"Max-Forwards: %d\r\n" % (int(value) - 1)
+    return False
+
+
+def _answer_options(start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response("200 OK", [_ALLOW, ("Content-Length", "0")])
+    return [b""]
+
+
+def _printable(text: str) -> str:
+    return text[:200].encode("ascii", "backslashreplace").decode("ascii")

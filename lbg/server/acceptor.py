@@ -1,0 +1,65 @@
+"""Accepts client connections of one listener."""
+
+from __future__ import annotations
+
+import socket as stdlib_socket
+from typing import TYPE_CHECKING, Any, Final
+
+from gevent.server import StreamServer
+
+from lbg.net.stream import Socket, Stream
+from lbg.server.environ import base_environ
+from lbg.server.http1 import Http1Connection
+
+if TYPE_CHECKING:
+    from gevent.pool import Pool
+
+    from lbg.server.service import Service
+
+_INTERNET: Final = frozenset({stdlib_socket.AF_INET, stdlib_socket.AF_INET6})
+
+
+class Acceptor(StreamServer):  # type: ignore[misc]
+    """gevent's accept loop (full pools, back-off on errors), handing out raw sockets for `Stream`.
+
+    It takes one connection per wake-up: workers share the listener, and one of them would
+    otherwise take all that arrive together.
+    """
+
+    max_accept = 1
+
+    def __init__(self, listener: Any, service: Service, pool: Pool, *, name: str, multiprocess: bool) -> None:
+        self._service = service
+        self._listener = listener
+        self._internet = listener.family in _INTERNET
+        self._environ = base_environ("http", _server_name(listener), multiprocess=multiprocess)
+        self._environ["lbg.listener"] = name
+        super().__init__(listener, handle=self._serve, spawn=pool)
+
+    def do_read(self) -> tuple[Any, Any] | None:
+        try:
+            fd, address = self._listener._accept()  # noqa: SLF001 - as gevent's own StreamServer does
+        except BlockingIOError:
+            return None  # another worker was faster
+        sock = Socket(self._listener.family, stdlib_socket.SOCK_STREAM, 0, fileno=fd)
+        sock.setblocking(False)
+        return sock, address
+
+    def do_close(self, sock: Any, *_: Any) -> None:
+        sock.close()
+
+    def _serve(self, sock: Any, address: Any) -> None:
+        environ = self._environ.copy()
+        if self._internet:
+            sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+            environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
+        else:
+            environ["REMOTE_ADDR"] = ""
+        Http1Connection(self._service, Stream(sock), environ).serve()
+
+
+def _server_name(listener: Any) -> tuple[str, str]:
+    name = listener.getsockname()
+    if isinstance(name, tuple):
+        return str(name[0]), str(name[1])
+    return "localhost", "80"

@@ -1,0 +1,63 @@
+"""`lbg.client`: the client's side of a request, for interim responses and protocol switches."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from lbg.errors import ClientGone, StreamTimeout
+from lbg.server.response import WRITE_TIMEOUT
+
+if TYPE_CHECKING:
+    from lbg.http.headers import Fields
+    from lbg.net.stream import Stream
+    from lbg.server.body import RequestInput
+    from lbg.server.parser import Request
+    from lbg.server.response import Response
+
+
+class Client:
+    """What an application may do with the connection besides answering.
+
+    `taken` says that the application has the stream and speaks another protocol on it.
+    """
+
+    __slots__ = ("_body", "_request", "_response", "_stream", "taken")
+
+    def __init__(self, stream: Stream, request: Request, response: Response, body: RequestInput) -> None:
+        self._stream = stream
+        self._request = request
+        self._response = response
+        self._body = body
+        self.taken = False
+
+    def send_interim(self, status: int, fields: Fields) -> None:
+        """Send a 1xx response; a 100 only once, and only to a client that still awaits it.
+
+        Raises ClientGone when the client has left.
+        """
+        if self._response.begun:
+            return
+        if status == 100:
+            self._body.answer_continue()
+            return
+        head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (
+            status,
+            b"Early Hints" if status == 103 else b"Interim",
+            b"".join(b"%b: %b\r\n" % field for field in fields),
+        )
+        self._stream.deadline = monotonic() + WRITE_TIMEOUT
+        try:
+            self._stream.send(head)
+        except (OSError, StreamTimeout) as error:
+            raise ClientGone(str(error)) from error
+
+    def take(self) -> tuple[Stream, bytes]:
+        """Return the stream and the bytes that came after the request, to speak another protocol on.
+
+        HTTP is over for this connection; it closes when the application returns.
+        """
+        self.taken = True
+        self._stream.disarm()
+        rest, self._request.rest = self._request.rest, b""
+        return self._stream, rest

@@ -1,0 +1,220 @@
+"""The HTTP/1 side of one client connection: request in, WSGI call, response out, again."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+
+from lbg.errors import ClientGone, LbgError, LocalReply, RequestError, StreamTimeout
+from lbg.http.replies import make_reply
+from lbg.server.body import RequestInput
+from lbg.server.client import Client
+from lbg.server.environ import fill_environ
+from lbg.server.parser import RequestParser
+from lbg.server.response import BrokenResponse, Response
+
+if TYPE_CHECKING:
+    from lbg.net.stream import Stream
+    from lbg.server.environ import Environ
+    from lbg.server.parser import Request
+    from lbg.server.service import Service
+
+log = logging.getLogger("lbg.server")
+
+_READ: Final = 16384
+_LINGER_TIME: Final = 2.0  # seconds a closing connection still takes bytes, so that our answer arrives
+_LINGER_READ: Final = 65536
+
+
+class Http1Connection:
+    """Serves one client until it or the server wants no more.
+
+    `idle` says that no request is under way, so that a stopping server may close it at once.
+    """
+
+    __slots__ = (
+        "_environ",
+        "_greenlet",
+        "_parser",
+        "_service",
+        "_unwatchable",
+        "idle",
+        "stream",
+    )
+
+    def __init__(self, service: Service, stream: Stream, environ: Environ) -> None:
+        self._service = service
+        self.stream = stream
+        self._environ = environ
+        self._parser = RequestParser(service.settings.max_header_bytes)
+        self._greenlet = gevent.getcurrent()
+        self._unwatchable = False
+        self.idle = True
+
+    def __repr__(self) -> str:
+        return f"<Http1Connection {self._environ['REMOTE_ADDR']} idle={self.idle}>"
+
+    def serve(self) -> None:
+        """Serve requests until the connection ends; never raises what the client caused."""
+        service = self._service
+        service.connections.add(self)
+        lingering = False
+        try:
+            timeout = service.settings.header_timeout
+            while True:
+                request = self._await_request(timeout)
+                if request is None or not self._serve(request):
+                    lingering = request is not None and not request.complete
+                    break
+                timeout = service.settings.keepalive_timeout
+        except RequestError as fault:
+            self._refuse(fault)
+            lingering = True
+        except (ClientGone, OSError, StreamTimeout):
+            log.debug("client connection ended early", exc_info=True)
+        finally:
+            service.connections.discard(self)
+            if lingering:
+                self._linger()
+            self.stream.close()
+            self._parser.close()
+
+    def _await_request(self, timeout: float) -> Request | None:
+        """Return the next request, None when the client sends no more."""
+        parser, stream = self._parser, self.stream
+        request = parser.next()
+        if request is not None:
+            return request
+        stream.deadline = monotonic() + (self._service.settings.header_timeout if parser.begun else timeout)
+        self.idle = not parser.begun
+        while not (self.idle and self._service.stopping):
+            try:
+                data = stream.recv(_READ)
+            except StreamTimeout:
+                if self.idle:
+                    break
+                limit = self._service.settings.header_timeout
+                raise RequestError(
+                    "client_header_timeout", f"The request head did not come within {limit} s."
+                ) from None
+            if not data:
+                break
+            parser.feed(data)
+            request = parser.next()
+            if request is not None:
+                self.idle = False
+                return request
+            if parser.begun and self.idle:
+                self.idle = False
+                stream.deadline = monotonic() + self._service.settings.header_timeout
+        return None
+
+    def _serve(self, request: Request) -> bool:
+        """Answer one request; return whether the connection can serve another."""
+        service = self._service
+        settings = service.settings
+        environ = self._environ.copy()
+        fill_environ(environ, request, service.keys)
+        if settings.max_body_bytes and request.length > settings.max_body_bytes:
+            raise RequestError(
+                "body_too_large", f"The request body is larger than {settings.max_body_bytes} bytes."
+            )
+        body = RequestInput(
+            self.stream, self._parser, request, settings.body_timeout, settings.max_body_bytes
+        )
+        if "HTTP_EXPECT" in environ and not request.complete and request.version == "1.1":
+            body.awaited = environ["HTTP_EXPECT"].lower() == "100-continue"
+        response = Response(
+            self.stream, request, service.date, keep_alive=request.keep_alive and not service.stopping
+        )
+        client = Client(self.stream, request, response, body)
+        environ["wsgi.input"] = body
+        environ["lbg.client"] = client
+        environ["lbg.trailers"] = response.set_trailers
+        if request.version == "1.1":
+            environ["lbg.early"] = client.send_interim
+        service.began(self)
+        try:
+            self._run(environ, response)
+        finally:
+            service.ended(self)
+            self.stream.disarm()
+            self._unwatchable = False
+        if request.upgrade and not client.taken:
+            if request.method == "CONNECT":
+                return False
+            self._parser.resume(request)
+        return response.keep_alive and request.complete and not client.taken
+
+    def _run(self, environ: Environ, response: Response) -> None:
+        result = self._call(environ, response)
+        try:
+            if not environ["lbg.client"].taken:
+                response.send_all(result)
+        except LbgError as error:
+            # The head is out: all that can be told is that the body is not whole.
+            raise ClientGone(f"response cut short: {error}") from error
+        except OSError:
+            raise
+        except Exception as error:
+            log.exception("response to %s %s broke off", environ["REQUEST_METHOD"], environ["RAW_URI"])
+            if response.begun:
+                raise ClientGone("response cut short") from error
+            raise LocalReply("internal", "The application failed.") from error
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+
+    def _call(self, environ: Environ, response: Response) -> Any:
+        try:
+            return self._service.application(environ, response.start)
+        except LbgError:
+            raise
+        except Exception as error:
+            log.exception("application failed on %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
+            if response.begun:
+                raise ClientGone("response cut short") from error
+            raise RequestError("internal", "The application failed.") from error
+
+    def watch(self) -> None:
+        """Notice from now on when the client leaves while it waits for its answer."""
+        if self._unwatchable or self.stream.reader.active or self.stream.closed:
+            return
+        self.stream.arm(self._readable)
+
+    def _readable(self) -> None:
+        said = self.stream.peek()
+        if said is None:
+            return
+        self.stream.disarm()
+        if said:
+            self._unwatchable = True  # a pipelined request: it waits its turn
+        else:
+            self._greenlet.throw(ClientGone("the client closed the connection"))
+
+    def _refuse(self, fault: LocalReply) -> None:
+        """Answer what never reached the application, and close."""
+        reply = make_reply(fault, "", "")
+        head = [f"HTTP/1.1 {reply.status}\r\n", self._service.date, "Connection: close\r\n"]
+        head += [f"{name}: {value}\r\n" for name, value in reply.headers]
+        self.stream.deadline = monotonic() + _LINGER_TIME
+        try:
+            self.stream.send("".join([*head, "\r\n"]).encode("latin-1") + reply.body)
+        except (OSError, StreamTimeout):
+            log.debug("client left before it was told: %s", fault.detail)
+
+    def _linger(self) -> None:
+        """Take what the client still sends for a moment: closing at once would reset our answer away."""
+        stream = self.stream
+        stream.end_writing()
+        ends = monotonic() + _LINGER_TIME
+        stream.deadline = ends
+        try:
+            while stream.recv(_LINGER_READ) and monotonic() < ends:
+                pass
+        except (OSError, StreamTimeout):
+            log.debug("client still sent when its time was over")

@@ -1,0 +1,77 @@
+"""What all client connections of a worker share: the application, the settings, the state of stopping."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from time import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lbg.http.headers import EnvironKeys
+from lbg.net.deadline import DEADLINES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbg.net.stream import Stream
+
+
+class Settings(Protocol):
+    """The limits of a listener; `[server]` of the configuration has them."""
+
+    header_timeout: float
+    keepalive_timeout: float
+    body_timeout: float
+    max_header_bytes: int
+    max_body_bytes: int
+    underscore_headers: bool
+
+
+class Watched(Protocol):
+    """A client connection as its service sees it."""
+
+    idle: bool
+    stream: Stream
+
+    def watch(self) -> None: ...
+
+
+class Service:
+    """One per worker. `application` is the WSGI callable, `on_request` is called at each request."""
+
+    def __init__(self, application: Any, settings: Settings, on_request: Callable[[], None]) -> None:
+        self.application = application
+        self.settings = settings
+        self.keys = EnvironKeys(underscores=settings.underscore_headers)
+        self.stopping = False
+        self.connections: set[Watched] = set()
+        self.date = ""
+        self._on_request = on_request
+        self._active: set[Watched] = set()
+        self._waiting: list[Watched] = []
+        self._tick(0.0)
+        DEADLINES.on_tick(self._tick)
+
+    def began(self, connection: Watched) -> None:
+        """Note that `connection` serves a request."""
+        self._active.add(connection)
+        self._on_request()
+
+    def ended(self, connection: Watched) -> None:
+        """Note that its request was answered, or given up."""
+        self._active.discard(connection)
+
+    def _tick(self, now: float) -> None:  # noqa: ARG002
+        self.date = f"Date: {formatdate(time(), usegmt=True)}\r\n"
+        # A request that is still there after a tick is worth a watch on its client. Most are not,
+        # and pay nothing.
+        for connection in self._waiting:
+            if connection in self._active:
+                connection.watch()
+        self._waiting = list(self._active)
+
+    def stop(self) -> None:
+        """Close idle connections now, all others after the response they are in."""
+        self.stopping = True
+        for connection in list(self.connections):
+            if connection.idle:
+                connection.stream.close()

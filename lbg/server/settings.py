@@ -1,0 +1,39 @@
+"""The gunicorn settings of lbg, computed anew at each reload."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from lbg.server.logs import log_config
+from lbg.server.master import MASTER
+
+_MARGIN: Final = 2  # seconds the arbiter waits after the workers' own grace period before it kills
+
+
+def settings() -> dict[str, Any]:
+    """Load the configuration and return what gunicorn needs to know of it.
+
+    Exits with status 2 and one line per mistake when there is no good configuration yet.
+    """
+    MASTER.load()
+    config = MASTER.config
+    return {
+        "bind": [address.text for address in MASTER.binds],
+        "workers": (config.server.workers or os.cpu_count() or 1) + 1,
+        "worker_class": "lbg.server.worker.ProxyWorker",
+        "worker_connections": config.server.max_connections,
+        "graceful_timeout": int(config.server.shutdown_grace) + _MARGIN,
+        "proc_name": "lbg",
+        "control_socket_disable": True,
+        "logconfig_dict": log_config(config.log),
+        "nworkers_changed": lambda server, _new, _old: MASTER.keep_admin_listener(server),
+        "on_starting": lambda server: MASTER.on_starting(server),
+        "when_ready": lambda server: MASTER.when_ready(server),
+        "pre_fork": lambda server, worker: MASTER.pre_fork(server, worker),
+        "post_fork": lambda server, worker: MASTER.post_fork(server, worker),
+        "child_exit": lambda server, worker: MASTER.child_exit(server, worker),
+        "on_reload": lambda server: MASTER.on_reload(server),
+        "pre_exec": lambda server: MASTER.pre_exec(server),
+        "on_exit": lambda server: MASTER.on_exit(server),
+    }

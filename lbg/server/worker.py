@@ -1,0 +1,90 @@
+"""The gunicorn worker: gevent underneath, our own loop per connection, a role from the master."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any, Final
+
+import gevent
+from gevent.pool import Pool
+from gunicorn.workers.ggevent import GeventWorker
+
+from lbg.config.schema import ServerConfig
+from lbg.server.acceptor import Acceptor
+from lbg.server.roles import Role
+from lbg.server.service import Service
+
+_POLL: Final = 0.1  # seconds in which a signal is noticed
+_HEARTBEAT: Final = 1.0
+_QUICK_GRACE: Final = 2.0  # seconds that Ctrl+C leaves open requests
+
+
+class ProxyWorker(GeventWorker):
+    """Serves the listeners of its role. `pre_fork` sets `role`, `slot` and `generation`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.role = Role.COMBINED
+        self.slot = 0
+        self.generation = 0
+        self.listener_names: list[str] = []
+        self.settings = ServerConfig()
+        self._grace: float = self.cfg.graceful_timeout
+
+    def __str__(self) -> str:
+        return f"<{self.role} worker {self.pid}>"
+
+    def run(self) -> None:
+        """Serve until told to stop, then let open requests finish for the grace period."""
+        service = Service(self.wsgi, self.settings, self._count_request)
+        pool = Pool(self.worker_connections)
+        acceptors = self._acceptors(service, pool)
+        for acceptor in acceptors:
+            acceptor.start()
+        heartbeat = 0.0
+        while self.alive:
+            if monotonic() - heartbeat >= _HEARTBEAT:
+                heartbeat = monotonic()
+                self.notify()
+            gevent.sleep(_POLL)
+        for acceptor in acceptors:
+            acceptor.close()
+        service.stop()
+        self._drain(pool)
+
+    def _acceptors(self, service: Service, pool: Pool) -> list[Acceptor]:
+        acceptors = []
+        names = self.listener_names or ["public"] * len(self.sockets)
+        for listener, name in zip(self.sockets, names, strict=True):
+            if name not in self.role.listeners:
+                listener.close()
+                continue
+            listener.setblocking(False)
+            acceptors.append(
+                Acceptor(listener, service, pool, name=name, multiprocess=self.cfg.workers > 1)
+            )
+        return acceptors
+
+    def _drain(self, pool: Pool) -> None:
+        ends = monotonic() + self._grace
+        while len(pool) and monotonic() < ends:
+            self.notify()
+            pool.join(timeout=_POLL)
+        if len(pool):
+            self.log.warning("%s: cut %d connections, their grace period was over", self, len(pool))
+            pool.kill(timeout=1)
+
+    def _count_request(self) -> None:
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("%s: restarting after %d requests", self, self.nr)
+            self.alive = False
+
+    def handle_quit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
+        """Stop as for TERM, but soon: INT or QUIT, Ctrl+C on a terminal."""
+        self._grace = min(self._grace, _QUICK_GRACE)
+        self.alive = False
+
+    def handle_usr1(self, sig: int, frame: Any) -> None:  # noqa: ARG002
+        """Reopen log files."""
+        gevent.spawn(self.log.reopen_files)

@@ -1,0 +1,1 @@
+"""The upstream side: endpoints, their connections, and which one a request gets."""

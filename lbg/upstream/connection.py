@@ -1,0 +1,237 @@
+"""One HTTP/1.1 connection to an endpoint, and the exchange that is under way on it.
+
+Parsing is llhttp's (httptools). What it does not check is checked here: the version, the status
+range, the size of the head, codings other than chunked, bytes after the message.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from lbg.errors import Sent, StreamTimeout, UpstreamError
+
+if TYPE_CHECKING:
+    from lbg.http.headers import Fields
+    from lbg.net.stream import Stream
+
+HEAD_READ: Final = 16384  # bytes a read while a head is awaited: a larger buffer costs its allocation
+BODY_READ: Final = 65536
+MAX_HEAD: Final = 262144  # bytes of one response head; HAProxy stops at 16 KiB, Node at 16 KiB, Go at 1 MiB
+MAX_INTERIM: Final = 32  # 1xx responses before the final one
+_KNOWN_START: Final = b"HTTP/1.1 "
+
+
+class Progress(IntEnum):
+    """How far the response has come."""
+
+    HEAD = 0
+    BODY = 1
+    COMPLETE = 2
+
+
+class Connection:
+    """Reads responses one after the other; the callbacks below are httptools' protocol.
+
+    `served` counts the requests answered, `keep_alive` is the idle time in seconds the endpoint
+    announced, 0 if it did not. `pieces` are body bytes read and not yet handed on, `received` counts them all, `spoiled` says that the connection cannot
+    serve another request.
+    """
+
+    __slots__ = (
+        "_fed",
+        "_head_only",
+        "_interim_status",
+        "_parser",
+        "_sink",
+        "fields",
+        "interim",
+        "keep_alive",
+        "phrase",
+        "pieces",
+        "progress",
+        "received",
+        "rest",
+        "served",
+        "spoiled",
+        "status",
+        "stream",
+        "trailers",
+    )
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.served = 0
+        self.keep_alive = 0
+        self.spoiled = False
+        self.rest = b""
+        self._parser: Any = HttpResponseParser(self)
+        self.begin(head_only=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Connection fd={self.stream.sock.fileno()} {self.progress.name} status={self.status} "
+            f"served={self.served} spoiled={self.spoiled}>"
+        )
+
+    def begin(self, *, head_only: bool) -> None:
+        """Prepare for the response to a new request; `head_only` is for HEAD."""
+        self.progress = Progress.HEAD
+        self.status = 0
+        self.phrase = b""
+        self.fields: Fields = []
+        self.trailers: Fields = []
+        self.interim: list[tuple[int, Fields]] = []
+        self.pieces: list[bytes] = []
+        self.received = 0
+        self._sink = self.fields
+        self._head_only = head_only
+        self._interim_status = False
+        self._fed = 0
+
+    def on_message_begin(self) -> None:
+        if self.progress is Progress.COMPLETE:
+            self.spoiled = True  # bytes after the end of the response: nobody asked for them
+
+    def on_status(self, phrase: bytes) -> None:
+        self.phrase += phrase
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._sink.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.progress is not Progress.HEAD:
+            return
+        parser = self._parser
+        status = parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            self.interim.append((status, self.fields))
+            self._interim_status = True
+            return
+        self.status = status
+        self.progress = Progress.BODY
+        self._sink = self.trailers
+        if not parser.should_keep_alive():
+            self.spoiled = True
+
+    def on_body(self, data: bytes) -> None:
+        if self.progress is Progress.BODY:
+            self.pieces.append(data)
+            self.received += len(data)
+
+    def on_message_complete(self) -> None:
+        if self._interim_status:
+            self._interim_status = False
+            self.fields = self._sink = []
+            self.phrase = b""
+        elif self.progress is Progress.BODY:
+            self.progress = Progress.COMPLETE
+
+    def read_head(self) -> None:
+        """Read until the head of the final or of an interim response is there.
+
+        Raises UpstreamError. `stream.deadline` bounds the wait.
+        """
+        reused = self.served > 0
+        while self.progress is Progress.HEAD and not self.interim:
+            try:
+                data = self.stream.recv(HEAD_READ)
+            except StreamTimeout:
+                raise UpstreamError(
+                    "response_timeout", "no response in time", sent=Sent.WRITTEN, reused=reused
+                ) from None
+            except OSError as error:
+                self._closed_early(error.strerror or str(error), reused=reused)
+            if not data:
+                self._closed_early("connection closed", reused=reused)
+            self._feed_head(data)
+
+    def _feed_head(self, data: bytes) -> None:
+        first = self._fed == 0
+        self._fed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self.rest = data[upgrade.args[0] :]
+            self.spoiled = True
+        except HttpParserError as error:
+            # After a whole response, what follows is the next one's fault, and nobody awaits that.
+            self.spoiled = True
+            if self.progress is Progress.HEAD:
+                self._refuse(str(error))
+        if self.progress is Progress.HEAD:
+            if self._fed > MAX_HEAD:
+                self._refuse(f"its head is larger than {MAX_HEAD} bytes")
+            if len(self.interim) > MAX_INTERIM:
+                self._refuse(f"more than {MAX_INTERIM} interim responses")
+            return
+        if self._head_only:
+            self.end_of_head_only()
+        if not first or not data.startswith(_KNOWN_START):
+            self._check_version()
+        if self.status < 200 and self.status != 101 or self.status > 999:
+            self._refuse(f"status {self.status:03d}")
+
+    def end_of_head_only(self) -> None:
+        """End a response whose body stays away although its fields announce one (HEAD)."""
+        if self.pieces:
+            self.pieces = []
+            self.spoiled = True
+        if self.progress is not Progress.COMPLETE:
+            self.progress = Progress.COMPLETE
+            # llhttp waits for the announced body: only a new parser can read the next response.
+            self._parser = HttpResponseParser(self)
+
+    def _check_version(self) -> None:
+        version = self._parser.get_http_version()
+        if version == "1.0":
+            return
+        if version != "1.1":
+            self._refuse(f"HTTP version {version}")
+
+    def read_body(self) -> bool:
+        """Read once more; return False when the stream ended instead.
+
+        Raises UpstreamError for a timeout, a reset or bytes that are no valid body.
+        """
+        try:
+            data = self.stream.recv(BODY_READ)
+        except StreamTimeout:
+            raise UpstreamError("read_timeout", "the body stopped coming", sent=Sent.ANSWERED) from None
+        except OSError as error:
+            raise UpstreamError(
+                "upstream_cut_body", error.strerror or str(error), sent=Sent.ANSWERED
+            ) from error
+        if not data:
+            self.spoiled = True
+            return False
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            self.spoiled = True
+            if self.progress is not Progress.COMPLETE:
+                raise UpstreamError("upstream_cut_body", str(error), sent=Sent.ANSWERED) from error
+        return True
+
+    def bypassed(self) -> None:
+        """Note that the rest of a body was read past the parser, to its end."""
+        self.progress = Progress.COMPLETE
+        self._parser = HttpResponseParser(self)
+
+    def _closed_early(self, detail: str, *, reused: bool) -> NoReturn:
+        if self._fed:
+            self._refuse(f"{detail} in the middle of the response head")
+        reason = "upstream_reset_reused" if reused else "upstream_reset"
+        raise UpstreamError(reason, f"{detail} before a response", sent=Sent.WRITTEN, reused=reused)
+
+    def _refuse(self, detail: str) -> NoReturn:
+        self.spoiled = True
+        raise UpstreamError("bad_response", f"invalid response: {detail}", sent=Sent.WRITTEN)
+
+    def close(self) -> None:
+        """Close the stream; the parser is let go, since it refers back to this object."""
+        self.spoiled = True
+        self.stream.close()
+        self._parser = None

@@ -1,0 +1,261 @@
+"""One request and its response on a connection: the head for the client, then the body as an iterator."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from lbg.errors import Sent, StreamTimeout, UpstreamError
+from lbg.http.framing import Framing, has_no_body
+from lbg.http.headers import Fields, Rule, connection_options, forwardable_trailers, removable
+from lbg.net import splice
+from lbg.upstream.connection import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbg.http.headers import ResponseRules
+    from lbg.net.stream import Stream
+    from lbg.upstream.connection import Connection
+    from lbg.upstream.request import UpstreamRequest
+
+_CHUNKED: Final = b"chunked"
+
+
+class Release(Protocol):
+    """Takes back what an exchange held; called once, with the failure that ended it or None."""
+
+    def __call__(self, connection: Connection, failure: UpstreamError | None) -> None: ...
+
+
+class Exchange:
+    """A response whose head has come: `status`, `phrase`, `headers` ready for a client.
+
+    Iterating gives the body as it comes: first `b""` when no byte of it is there yet, so that the
+    server can send the head. `close()` ends it on every path and may be called twice.
+    Raises UpstreamError from iteration; then the client must be able to tell that the body is cut.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_ends",
+        "_flushed",
+        "_idle_timeout",
+        "_on_trailers",
+        "_release",
+        "_rules",
+        "framing",
+        "headers",
+        "length",
+        "phrase",
+        "status",
+        "upgrade",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        request: UpstreamRequest,
+        rules: ResponseRules,
+        release: Release,
+        idle_timeout: float,
+    ) -> None:
+        self._connection = connection
+        self._release: Release | None = release
+        self._rules = rules
+        self._idle_timeout = idle_timeout
+        self._ends = request.ends
+        self._flushed = False
+        self._on_trailers: Callable[[Fields], None] | None = None
+        self.status = connection.status
+        self.phrase = connection.phrase.decode("latin-1")
+        self.length = -1
+        self.upgrade = ""
+        self.framing = Framing.CLOSE
+        self.headers = self._read_fields(connection.fields)
+        if self.status == 101:
+            self._check_switch(request)
+        elif has_no_body(request.method, self.status) or self.length == 0:
+            self.framing = Framing.NONE
+            if connection.progress is not Progress.COMPLETE:
+                connection.end_of_head_only()
+        elif self.framing is Framing.CLOSE:
+            connection.spoiled = True
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.status} {self.framing.value} {self._connection!r}>"
+
+    def _read_fields(self, fields: Fields) -> list[tuple[str, str]]:
+        rules = self._rules
+        headers: list[tuple[str, str]] = []
+        options: frozenset[bytes] = frozenset()
+        for name, value in fields:
+            rule = rules[name]
+            if type(rule) is str:
+                headers.append((rule, value.decode("latin-1")))
+            elif rule is Rule.CONTENT_LENGTH:
+                self.length = self._content_length(value)
+                headers.append(("Content-Length", value.decode("latin-1")))
+            elif rule is Rule.CONNECTION:
+                options |= connection_options([value])
+            elif rule is Rule.TRANSFER_ENCODING:
+                self._transfer_encoding(value)
+            elif rule is Rule.UPGRADE:
+                self.upgrade = value.decode("latin-1")
+            elif rule is Rule.KEEP_ALIVE:
+                self._connection.keep_alive = _keep_alive_timeout(value)
+        if self.framing is Framing.CHUNKED:
+            headers += [
+                ("Trailer", value.decode("latin-1"))
+                for name, value in fields
+                if rules[name] is Rule.TRAILER
+            ]
+        elif self.length >= 0:
+            self.framing = Framing.LENGTH
+        named = removable(options)
+        if named:
+            headers = [field for field in headers if field[0].lower().encode("latin-1") not in named]
+        return headers
+
+    def _content_length(self, value: bytes) -> int:
+        if self.length >= 0 or not value.isdigit():
+            self._refuse("Content-Length twice or not a number")
+        return int(value)
+
+    def _transfer_encoding(self, value: bytes) -> None:
+        # Anything but chunked alone would reach the client with a coding that nothing names any more.
+        if self.framing is Framing.CHUNKED or value.strip(b" \t").lower() != _CHUNKED:
+            self._refuse(f"Transfer-Encoding {value.decode('latin-1')!r}")
+        self.framing = Framing.CHUNKED
+
+    def _check_switch(self, request: UpstreamRequest) -> None:
+        if not request.upgrades:
+            self._refuse("101 though no switch of protocols was asked for")
+
+    def _refuse(self, detail: str) -> None:
+        self._connection.spoiled = True
+        raise UpstreamError("bad_response", f"invalid response: {detail}", sent=Sent.WRITTEN)
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether the endpoint switched protocols (101)."""
+        return self.status == 101
+
+    def tunnel(self) -> tuple[Stream, bytes]:
+        """Return the stream behind an upgraded exchange and the first bytes of the new protocol."""
+        return self._connection.stream, self._connection.rest
+
+    def on_trailers(self, call: Callable[[Fields], None] | None) -> None:
+        """Call `call` with the trailer section, if there is one, before the body ends."""
+        self._on_trailers = call
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        connection = self._connection
+        while True:
+            pieces = connection.pieces
+            if pieces:
+                self._flushed = True
+                data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                connection.pieces = []
+                if connection.progress is Progress.COMPLETE:
+                    self._complete()
+                return data
+            if self._release is None or connection.progress is Progress.COMPLETE:
+                self._complete()
+                raise StopIteration
+            if not self._flushed:
+                self._flushed = True
+                return b""
+            self._read_more()
+
+    def _read_more(self) -> None:
+        connection = self._connection
+        connection.stream.deadline = min(monotonic() + self._idle_timeout, self._ends)
+        try:
+            if connection.read_body():
+                return
+            if self.framing is not Framing.CLOSE:
+                raise UpstreamError(
+                    "upstream_cut_body", "connection closed within the body", sent=Sent.ANSWERED
+                )
+        except UpstreamError as failure:
+            self._end(failure)
+            raise
+        connection.progress = Progress.COMPLETE
+
+    def _complete(self) -> None:
+        connection = self._connection
+        if self._release is None:
+            return
+        if connection.trailers and self._on_trailers is not None:
+            self._on_trailers(forwardable_trailers(connection.trailers, underscores=self._rules.underscores))
+        self._end(None)
+
+    def relay_to(self, sink: Stream) -> int:
+        """Move the rest of a body of known length to `sink` without copying; return the bytes moved.
+
+        0 means that this body must be iterated. What was read already must have been handed on.
+        Raises UpstreamError for this side; the sink's OSError and StreamTimeout pass as they are.
+        """
+        connection = self._connection
+        left = self._left_to_read()
+        if not splice.AVAILABLE or left < splice.WORTHWHILE or connection.pieces:
+            return 0
+        moved = 0
+        with splice.borrowed_pipe() as pipe:
+            while moved < left:
+                moved += self._fill(pipe, left - moved)
+                sink.deadline = monotonic() + self._idle_timeout
+                pipe.drain(sink, more=moved < left)
+        connection.bypassed()
+        self._end(None)
+        return moved
+
+    def _fill(self, pipe: splice.Pipe, limit: int) -> int:
+        stream = self._connection.stream
+        stream.deadline = min(monotonic() + self._idle_timeout, self._ends)
+        try:
+            count = pipe.fill(stream, limit)
+            if count:
+                return count
+            failure = UpstreamError(
+                "upstream_cut_body", "connection closed within the body", sent=Sent.ANSWERED
+            )
+        except StreamTimeout:
+            failure = UpstreamError("read_timeout", "the body stopped coming", sent=Sent.ANSWERED)
+        except OSError as error:
+            failure = UpstreamError(
+                "upstream_cut_body", error.strerror or str(error), sent=Sent.ANSWERED
+            )
+        self._end(failure)
+        raise failure
+
+    def _left_to_read(self) -> int:
+        connection = self._connection
+        if self.framing is not Framing.LENGTH or self._release is None:
+            return 0
+        return self.length - connection.received
+
+    def _end(self, failure: UpstreamError | None) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            release(self._connection, failure)
+
+    def close(self) -> None:
+        """Give the connection back, or close it when the response was not read to its end."""
+        if self._release is not None:
+            if self._connection.progress is not Progress.COMPLETE or self._connection.pieces:
+                self._connection.spoiled = True
+            self._end(None)
+
+
+def _keep_alive_timeout(value: bytes) -> int:
+    """Return the seconds in `Keep-Alive: timeout=N`, 0 when it says none."""
+    for parameter in value.split(b","):
+        name, _, seconds = parameter.strip().partition(b"=")
+        if name.lower() == b"timeout" and seconds.isdigit():
+            return int(seconds)
+    return 0

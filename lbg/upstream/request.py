@@ -1,0 +1,47 @@
+"""What goes upstream for one request, whichever endpoint it goes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbg.net.deadline import NEVER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbg.http.headers import Fields
+    from lbg.upstream.body import RequestBody
+    from lbg.upstream.endpoint import Endpoint
+
+
+class UpstreamRequest:
+    """The head up to the Host line and after it, the body, and whom to tell of 1xx responses.
+
+    `host` is the whole Host line, None to send the endpoint's own. `expects` tells that the client
+    awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when all of it must be over (CLOCK_MONOTONIC).
+    """
+
+    __slots__ = ("after_host", "before_host", "body", "ends", "expects", "host", "method", "on_interim", "upgrades")
+
+    def __init__(self, method: str, before_host: bytes, host: bytes | None, after_host: bytes) -> None:
+        self.method = method
+        self.before_host = before_host
+        self.host = host
+        self.after_host = after_host
+        self.body: RequestBody | None = None
+        self.expects = False
+        self.upgrades = False
+        self.ends = NEVER
+        self.on_interim: Callable[[int, Fields], None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<UpstreamRequest {self.before_host.decode('latin-1').strip()}>"
+
+    def head(self, endpoint: Endpoint) -> bytes:
+        """Return the bytes of the head for `endpoint`."""
+        return self.before_host + (self.host or endpoint.host_line) + self.after_host
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent once more from the start."""
+        return self.body is None or self.body.replayable

@@ -1,0 +1,7 @@
+"""The WSGI entry point: `gunicorn -c gunicorn.conf.py lbg.wsgi`, or any other WSGI server."""
+
+import os
+
+from lbg.app import create
+
+application = create(os.environ)

@@ -1,0 +1,53 @@
+GOOD = """\
+[pools.api]
+endpoints = ["http://a", "http://b", "http://c"]
+[pools.web]
+endpoints = ["http://a", "http://b"]
+[[routes]]
+path = "/api"
+pool = "api"
+[[routes]]
+path = "/v1"
+pool = "api"
+[[routes]]
+pool = "web"
+"""
+
+
+def test_a_good_file_is_summed_up_in_one_line(command, tmp_path):
+    (tmp_path / "lbg.toml").write_text(GOOD)
+    assert command("check") == (0, "lbg.toml: ok, 2 pools, 5 endpoints, 3 routes\n", "")
+
+
+def test_the_file_can_be_named(command, tmp_path, monkeypatch):
+    (tmp_path / "lbg.toml").write_text("not toml")
+    (tmp_path / "one.toml").write_text('[pools.api]\nendpoints = ["http://a"]\n')
+    monkeypatch.setenv("LBG_CONFIG", "absent.toml")
+    assert command("check", "one.toml") == (0, "one.toml: ok, 1 pool, 1 endpoint, 1 route\n", "")
+
+
+def test_the_environment_alone_can_be_checked(command, monkeypatch):
+    monkeypatch.setenv("LBG_ENDPOINTS", "http://a,http://b")
+    assert command("check") == (0, "LBG_ENDPOINTS: ok, 1 pool, 2 endpoints, 1 route\n", "")
+
+
+def test_each_problem_is_a_line_on_stderr_and_the_status_is_2(command, tmp_path):
+    (tmp_path / "lbg.toml").write_text("[server]\nworkers = 'x'\n[pools.api]\n")
+    assert command("check") == (
+        2,
+        "",
+        'lbg.toml:2: server.workers: expected a whole number, got "x"\n'
+        "lbg.toml:3: pools.api.endpoints: missing, this key is required\n",
+    )
+
+
+def test_a_missing_file_is_told(command):
+    assert command("check", "absent.toml") == (
+        2,
+        "",
+        "absent.toml: cannot be read: no such file or directory\n",
+    )
+
+
+def test_an_empty_file_name_is_refused(command):
+    assert command("check", "") == (2, "", "lbg check: expected a file name\n")

@@ -1,0 +1,42 @@
+import sys
+import types
+
+import pytest
+
+from lbg import __version__
+
+
+def test_version(command):
+    assert command("--version") == (0, f"lbg {__version__}\n", "")
+
+
+def test_without_arguments_the_help_is_printed(command):
+    status, out, err = command()
+    assert (status, err) == (0, "")
+    assert all(name in out for name in ("check", "run", "demo"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["chek"], "check"),
+        (["run", "--foo"], "--foo"),
+        (["run", "--workers"], "--workers"),
+        (["check", "a", "unwanted"], "unwanted"),
+    ],
+)
+def test_a_mistake_in_usage_is_one_line_on_stderr_and_status_2(command, arguments, named):
+    status, out, err = command(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("lbg: ")
+    assert err.count("\n") == 1
+    assert named in err
+
+
+def test_demo_runs_the_demo(command, monkeypatch):
+    calls = []
+    demo = types.ModuleType("lbg.cli.demo")
+    demo.run = lambda: calls.append("run")
+    monkeypatch.setitem(sys.modules, "lbg.cli.demo", demo)
+    assert command("demo")[0] == 0
+    assert calls == ["run"]

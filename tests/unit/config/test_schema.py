@@ -1,0 +1,79 @@
+import pytest
+from pydantic import ValidationError
+
+from lbg.config.schema import AdminConfig, Config, EndpointConfig, PoolConfig
+from lbg.net.address import Address
+
+ONE_POOL = {"pools": {"api": {"endpoints": ["http://a"]}}}
+
+
+def test_the_defaults_are_the_documented_ones():
+    config = Config.model_validate(ONE_POOL)
+    assert config.model_dump(mode="json") == {
+        "server": {
+            "bind": ["0.0.0.0:8080"],
+            "workers": 0,
+            "max_connections": 10000,
+            "keepalive_timeout": 75.0,
+            "header_timeout": 10.0,
+            "body_timeout": 30.0,
+            "max_header_bytes": 65536,
+            "max_body_bytes": 0,
+            "shutdown_grace": 30.0,
+            "trusted_proxies": [],
+            "via": "lbg",
+            "underscore_headers": False,
+            "forwarded": False,
+        },
+        "admin": {"token": "", "bind": "127.0.0.1:9090"},
+        "log": {"level": "info", "format": "auto"},
+        "pools": {
+            "api": {
+                "balance": "round_robin",
+                "host": "client",
+                "endpoints": [{"url": "http://a", "weight": 1}],
+                "timeouts": {"connect": 5.0, "response": 60.0, "idle": 60.0, "total": 0.0, "tunnel": 3600.0},
+                "connections": {"idle": 128, "idle_timeout": 60.0, "max_requests": 0},
+                "retry": {"attempts": 3, "buffer": 65536},
+            }
+        },
+        "routes": [],
+    }
+
+
+def test_an_endpoint_is_a_url_or_a_table_and_knows_its_address():
+    pool = PoolConfig.model_validate(
+        {"endpoints": ["HTTP://A:80/", {"url": "http://[0::1]:8000", "weight": 1000}]}
+    )
+    first, second = pool.endpoints
+    assert (first.url, first.weight, first.address) == ("http://a", 1, Address("tcp", "a", 80, ""))
+    assert (second.url, second.weight, second.address) == (
+        "http://[::1]:8000",
+        1000,
+        Address("tcp", "::1", 8000, ""),
+    )
+
+
+def test_nothing_changes_after_loading():
+    config = Config.model_validate(ONE_POOL)
+    with pytest.raises(ValidationError):
+        config.server.workers = 3
+
+
+def test_the_token_is_not_in_the_repr():
+    assert "hunter2" not in repr(AdminConfig(token="hunter2"))
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:9090", "[::1]:9090", "localhost:9090", "unix:/run/admin.sock"])
+def test_a_loopback_admin_listener_needs_no_token(bind):
+    assert AdminConfig.model_validate({"bind": bind}).bind.text == bind
+
+
+def test_port_zero_can_be_bound_twice():
+    data = {**ONE_POOL, "server": {"bind": ["127.0.0.1:0", "127.0.0.1:0"]}}
+    assert len(Config.model_validate(data).server.bind) == 2
+
+
+def test_a_valid_endpoint_is_accepted_as_it_is():
+    endpoint = EndpointConfig(url="http://a", weight=2)
+    assert PoolConfig(endpoints=(endpoint,)).endpoints == (endpoint,)
