@@ -24,9 +24,12 @@ class Results:
     scenario: Scenario
     cells: Mapping[str, Cell]
 
+    def title(self) -> str:
+        return f"{self.scenario.name}: {self.scenario.unit}, {self.scenario.title}"
+
     def header(self) -> Row:
-        rate = (self.scenario.rate_unit,) if self.scenario.rate_unit else ()
-        return ("proxy", self.scenario.unit, "range", *rate, "lbg ÷ it", "goal")
+        rate = ("per second",) if self._has_rates() else ()
+        return ("proxy", "cost", "range", *rate, "lbg ÷ it", "goal")
 
     def rows(self) -> list[Row]:
         return [self._row(peer, cell) for peer, cell in self.cells.items()]
@@ -39,9 +42,12 @@ class Results:
         if cost is None:
             return (peer, "failed", *(NOTHING,) * (len(self.header()) - 2))
         costs = [sample.cost for sample in cell.samples]
-        rate = (_number(cell.rate or 0.0),) if self.scenario.rate_unit else ()
+        rate = (_number(cell.rate or 0.0),) if self._has_rates() else ()
         spread = f"{_number(min(costs))}-{_number(max(costs))}" if len(costs) > 1 else NOTHING
         return (peer, _number(cost), spread, *rate, *self._comparison(peer, cost))
+
+    def _has_rates(self) -> bool:
+        return any(cell.rate is not None for cell in self.cells.values())
 
     def _comparison(self, peer: str, cost: float) -> Row:
         """The ratio and its goal; for lbg itself the goal that names no peer."""
@@ -56,8 +62,8 @@ def print_tables(all_results: Sequence[Results]) -> None:
     """Print one table a scenario on standard output."""
     console = Console()
     for results in all_results:
-        title = f"\n{results.scenario.name}: {results.scenario.title}"
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        console.print(f"\n{results.title()}", markup=False, highlight=False)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         for number, column in enumerate(results.header()):
             table.add_column(column, justify="right" if number else "left", no_wrap=True)
         for row in results.rows():
@@ -89,7 +95,7 @@ def markdown(
         f"- reproduce: `{command}`",
     ]
     for results in all_results:
-        lines += ["", f"## {results.scenario.name}: {results.scenario.title}", ""]
+        lines += ["", f"## {results.title()}", ""]
         lines += [_line(results.header()), _line(["---"] * len(results.header()))]
         lines += [_line(row) for row in results.rows()]
         if failures := results.failures():

@@ -38,7 +38,6 @@ class Scenario:
     title: str
     path: str
     unit: str
-    rate_unit: str
     measure: Callable[[Target], Sample]
     goals: tuple[Goal, ...] = ()
     streaming: bool = False
@@ -57,8 +56,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             "small",
             "1 KB responses, 64 keep-alive connections",
             "/1k",
-            "CPU µs/request",
-            "requests/s",
+            "CPU µs per request",
             keepalive_requests,
             (
                 Goal(4.0, "nginx"),
@@ -70,16 +68,14 @@ SCENARIOS: Mapping[str, Scenario] = {
             "medium",
             "64 KB responses, 64 keep-alive connections",
             "/64k",
-            "CPU µs/request",
-            "requests/s",
+            "CPU µs per request",
             keepalive_requests,
         ),
         Scenario(
             "large",
             "100 MB responses, one after the other",
             "/100m",
-            "CPU ms/100 MB",
-            "responses/s",
+            "CPU ms per 100 MB",
             downloads,
             (Goal(0.3, "nginx"), Goal(0.5, "haproxy")),
             streaming=True,
@@ -88,8 +84,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             "upload",
             "100 MB request bodies with Content-Length, one after the other",
             "/upload",
-            "CPU ms/100 MB",
-            "requests/s",
+            "CPU ms per 100 MB",
             uploads,
             streaming=True,
             to_sink=True,
@@ -98,16 +93,14 @@ SCENARIOS: Mapping[str, Scenario] = {
             "connect",
             "1 KB responses, a new client connection for every request, 64 at a time",
             "/1k",
-            "CPU µs/request",
-            "requests/s",
+            "CPU µs per request",
             connecting_requests,
         ),
         Scenario(
             "idle",
             "1,000 idle keep-alive connections, each after one request",
             "/1k",
-            "KB/connection",
-            "",
+            "KB of memory per connection",
             idle_memory,
             (Goal(13.0),),
             fresh=True,

@@ -52,7 +52,6 @@ def _lbg(site: Site) -> Launch:
             "LBG_SERVER__BIND": f"127.0.0.1:{site.port}",
             "LBG_ADMIN__BIND": f"127.0.0.1:{free_port()}",
             "LBG_SERVER__WORKERS": "1",
-            "LBG_LOG__ACCESS": "false",
             "LBG_STATE_DIR": str(site.directory / "state"),
         },
     )

@@ -69,5 +69,7 @@ def _routes(status: Status, token: str) -> Flask:
     app.add_url_rule("/health/ready", view_func=ready)
     app.add_url_rule("/api/v1/status", view_func=show_status)
     app.register_error_handler(404, lambda _: _problem(404, "Not Found", "There is nothing at this path."))
-    app.register_error_handler(405, lambda _: _problem(405, "Method Not Allowed", "This path is read with GET."))
+    app.register_error_handler(
+        405, lambda _: _problem(405, "Method Not Allowed", "This path is read with GET.")
+    )
     return app

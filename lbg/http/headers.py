@@ -6,6 +6,7 @@ Names are classified once and remembered in bounded dicts, so a field costs one 
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 Fields = list[tuple[bytes, bytes]]
@@ -47,6 +48,8 @@ HOP_BY_HOP: Final = {
     b"proxy-authenticate": Rule.DROP,
     b"proxy-authorization": Rule.DROP,
 }
+
+_HOP_NAMES: Final = frozenset(HOP_BY_HOP)
 
 _REQUEST: Final = HOP_BY_HOP | {
     b"host": Rule.HOST,
@@ -139,17 +142,17 @@ class ResponseRules(dict[bytes, "str | Rule"]):
         return rule
 
 
-def connection_options(values: list[bytes]) -> frozenset[bytes]:
-    """Return the lower-cased options of the given `Connection` values (RFC 9110 section 7.6.1)."""
-    joined = b",".join(values)
-    return frozenset(option.strip(b" \t").lower() for option in joined.split(b",")) - {b""}
+@lru_cache(maxsize=256)
+def connection_options(value: bytes) -> frozenset[bytes]:
+    """Return the lower-cased options of a `Connection` value (RFC 9110 section 7.6.1)."""
+    return frozenset(option.strip(b" \t").lower() for option in value.split(b",")) - {b""}
 
 
+@lru_cache(maxsize=256)
 def removable(options: frozenset[bytes]) -> frozenset[bytes]:
-    """Return the field names that `Connection` options may remove."""
-    return frozenset(
-        name for name in options - PROTECTED if not name.startswith(b"x-forwarded-")
-    ) - {b"close", b"keep-alive"}
+    """Return the field names that `Connection` options may remove, besides those that never pass."""
+    named = options - PROTECTED - _HOP_NAMES - {b"close"}
+    return frozenset(name for name in named if not name.startswith(b"x-forwarded-"))
 
 
 def without(fields: Fields, names: frozenset[bytes]) -> Fields:

@@ -6,10 +6,11 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-# RFC 3986 section 3.2 less userinfo: reg-name or IPv4, or an IP literal, then a port.
+# RFC 3986 section 3.2 less userinfo: reg-name or IPv4, or an IP literal, then a port. No comma either:
+# that is how a CGI-like server joins two Host fields into one.
 _AUTHORITY: Final = re.compile(
-    rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
-    rb"|\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9\-._~]+)?\](?::[0-9]{1,5})?"
+    r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
+    r"|\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9\-._~]+)?\](?::[0-9]{1,5})?"
 )
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 _SLASHES: Final = re.compile(r"/{2,}")
@@ -17,17 +18,17 @@ _PARAMETERS: Final = re.compile(r";[^/]*")
 _DOTS: Final = frozenset({".", ".."})
 _REMEMBERED: Final = 1024
 
-_known_authorities: Final[set[bytes]] = set()
+_known_authorities: Final[set[str]] = set()
 
 
-def is_authority(value: bytes) -> bool:
+def is_authority(value: str) -> bool:
     """Return whether `value` can stand in Host: a name or address, and a port up to 65535."""
     if value in _known_authorities:
         return True
     if not _AUTHORITY.fullmatch(value):
         return False
-    port = value.rpartition(b":")[2]
-    if port.isdigit() and b":" in value and not value.endswith(b"]") and int(port) > 65535:
+    port = "" if value.endswith("]") else value.partition("]")[2] or value
+    if ":" in port and int(port.rpartition(":")[2]) > 65535:
         return False
     if len(_known_authorities) < _REMEMBERED:
         _known_authorities.add(value)

@@ -145,6 +145,4 @@ class Stream:
         self.disarm()
         self.deadline = 0.0
         # libev must let go of the descriptor before the kernel may give its number away again.
-        self._hub.cancel_waits_close_and_then(
-            (self.reader, self._writer), StreamTimeout, self.sock.close
-        )
+        self._hub.cancel_waits_close_and_then((self.reader, self._writer), StreamTimeout, self.sock.close)

@@ -30,7 +30,7 @@ def fields_of(environ: dict[str, Any]) -> Fields:
     if host is None:
         if environ.get("SERVER_PROTOCOL") != "HTTP/1.0":
             raise LocalReply("bad_request", "The request has no Host.")
-    elif not is_authority(host.encode("latin-1")):
+    elif not is_authority(host):
         raise LocalReply("bad_request", "The Host of the request is malformed.")
     return fields
 
@@ -42,6 +42,10 @@ def target_of(environ: dict[str, Any]) -> bytes:
         target: bytes = raw.encode("latin-1")
         absolute = split_absolute(target)
         return absolute[1] if absolute else target
-    path = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/:@!$&'()*+,;=~", encoding="latin-1")
+    path = quote(
+        environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
+        safe="/:@!$&'()*+,;=~",
+        encoding="latin-1",
+    )
     query = environ.get("QUERY_STRING", "")
     return (f"{path}?{query}" if query else path or "/").encode("latin-1")

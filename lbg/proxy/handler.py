@@ -50,8 +50,7 @@ class ProxyHandler:
         self._ids = (f"{prefix}{number:08x}" for number in itertools.count(1))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        record = Record(next(self._ids))
-        environ["lbg.exchange"] = record
+        record = environ["lbg.exchange"] = Record(next(self._ids))
         try:
             return self._forward(environ, start_response, record)
         except LocalReply as cause:
@@ -62,30 +61,34 @@ class ProxyHandler:
         if method in _NOT_FORWARDED:
             raise LocalReply("bad_request", f"{method} is not allowed here.", status=405, headers=(_ALLOW,))
         fields = environ.get("lbg.headers")
-        if fields is None:
-            fields = fields_of(environ)
+        head = self._heads.read(fields_of(environ) if fields is None else fields)
         target = environ.get("lbg.raw_target") or target_of(environ)
-        head = self._heads.read(fields)
-        if method == "OPTIONS" and _last_hop(head):
-            return _answer_options(start_response)
+        if head.max_forwards is not None and method == "OPTIONS":  # RFC 9110 section 7.6.2
+            if head.max_forwards == 0:
+                return _answer_options(start_response)
+            head.max_forwards -= 1
         peer = self._forwarding.peer(
             environ.get("REMOTE_ADDR", ""), environ["SERVER_PORT"], environ["wsgi.url_scheme"]
         )
-        request_id = self._heads.request_id(head, peer, record.request_id.encode("ascii"))
-        record.request_id = request_id.decode("ascii")
+        if peer.trusted:
+            record.request_id = self._heads.request_id(head, record.request_id)
         route = record.route = self._route(head, target)
         pool = self._pools[route.pool]
-        start = b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target)
-        request = self._heads.build(
-            start, head, peer, request_id, keep_host=pool.config.host == "client"
-        )
-        self._add_body(request, head, environ, pool)
+        request = self._heads.build(method, target, head, peer, record.request_id)
+        if not pool.keep_host:
+            request.host = None
+        if pool.total_timeout:
+            request.ends = monotonic() + pool.total_timeout
+        if head.length or head.chunked:
+            length = None if head.chunked else head.length
+            request.body = RequestBody(environ["wsgi.input"], length, pool.replay_buffer)
+            request.expects = head.expects
         request.on_interim = environ.get("lbg.early")
         exchange = forward(request, pool, record)
-        if exchange.upgraded:
-            return switch_protocols(exchange, environ, pool.config.timeouts.tunnel)
-        exchange.on_trailers(environ.get("lbg.trailers"))
-        start_response(f"{exchange.status} {exchange.phrase}", exchange.headers)
+        if exchange.status == 101:
+            return switch_protocols(exchange, environ, pool.timeouts.tunnel)
+        exchange.on_trailers = environ.get("lbg.trailers")
+        start_response(exchange.status_line, exchange.headers)
         return exchange
 
     def _route(self, head: Head, target: bytes) -> Route:
@@ -93,25 +96,17 @@ class ProxyHandler:
         normalised = routing_path(path)
         if normalised is None:
             raise LocalReply("bad_request", "The path of the request leaves the root.")
-        if self._routes.only is not None:
-            return self._routes.only
+        routes = self._routes
+        if routes.only is not None:
+            return routes.only
         host = host_name(head.host.decode("latin-1")) if head.host else ""
-        route = self._routes.match(host, normalised)
+        route = routes.match(host, normalised)
         if route is None:
             raise LocalReply("no_route", "No route leads from this host and path to a backend.")
-        if normalised != path and self._routes.match(host, path) is not route:
+        if normalised is not path and routes.match(host, path) is not route:
             # The backend resolves dots by its own rules: what looks different to it must not pass.
             raise LocalReply("bad_request", "The path of the request leaves its route.")
         return route
-
-    def _add_body(self, request: UpstreamRequest, head: Head, environ: Environ, pool: Pool) -> None:
-        total = pool.config.timeouts.total
-        if total:
-            request.ends = monotonic() + total
-        if head.chunked or head.length:
-            length = None if head.chunked else head.length
-            request.body = RequestBody(environ["wsgi.input"], length, pool.config.retry.buffer)
-            request.expects = head.expects
 
     def _reply(
         self, cause: LocalReply, environ: Environ, start_response: StartResponse, record: Record
@@ -131,19 +126,6 @@ class ProxyHandler:
         reply = make_reply(cause, environ.get("HTTP_ACCEPT", ""), record.request_id)
         start_response(reply.status, reply.headers)
         return [reply.body]
-
-
-def _last_hop(head: Head) -> bool:
-    """Return whether Max-Forwards says that the request ends here; otherwise count it down (RFC 9110 7.6.2)."""
-    for index, line in enumerate(head.lines):
-        if line.startswith(b"Max-Forwards: "):
-            value = line[len(b"Max-Forwards: ") :].strip()
-            if not value.isdigit():
-                return False
-            if int(value) == 0:
-                return True
-            head.lines[index] = b"Max-Forwards: %d\r\n" % (int(value) - 1)
-    return False
 
 
 def _answer_options(start_response: Callable[..., Any]) -> Iterable[bytes]:

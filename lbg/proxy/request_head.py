@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Final
 
 from lbg.errors import LocalReply
 from lbg.http.forwarded import read_forwarded, valid_request_id
-from lbg.http.headers import HOP_BY_HOP, Fields, RequestRules, Rule, connection_options, removable, without
+from lbg.http.headers import Fields, RequestRules, Rule, connection_options, removable, without
 from lbg.upstream.request import UpstreamRequest
 
 if TYPE_CHECKING:
     from lbg.http.forwarded import Forwarding, Peer
 
-_HOP_NAMES: Final = frozenset(HOP_BY_HOP)
+_NOTHING: Final[frozenset[bytes]] = frozenset()
+
+_HOST: Final = Rule.HOST
+_DROP: Final = Rule.DROP
 
 
 class Head:
-    """A request head taken apart: `lines` pass as they are, the rest is what fields said to us.
+    """A request head taken apart: `lines` pass as they are; the rest is what fields said to us.
 
-    `upgrade` is the protocol the client asks to switch to, `b""` for none. `length` is its
-    Content-Length, None without one.
+    `host` is None without a Host. `length` is the Content-Length, None without one. `upgrade` is
+    the protocol the client asks to switch to, `b""` for none.
     """
 
     __slots__ = (
@@ -31,6 +34,7 @@ class Head:
         "host",
         "length",
         "lines",
+        "max_forwards",
         "options",
         "request_id",
         "te_trailers",
@@ -42,7 +46,8 @@ class Head:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.host: bytes | None = None
-        self.options: frozenset[bytes] = frozenset()
+        self.length: int | None = None
+        self.options = _NOTHING
         self.forwarding: Fields = []
         self.via: list[bytes] = []
         self.trailer: list[bytes] = []
@@ -51,7 +56,7 @@ class Head:
         self.te_trailers = False
         self.expects = False
         self.chunked = False
-        self.length: int | None = None
+        self.max_forwards: int | None = None
         self._cookies: list[bytes] = []
         self._cookie_at = 0
 
@@ -63,7 +68,7 @@ class Head:
         elif rule is Rule.COOKIE:
             self._note_cookie(value)
         elif rule is Rule.CONNECTION:
-            self.options |= connection_options([value])
+            self.options |= connection_options(value)
         elif rule is Rule.FORWARDING:
             self.forwarding.append((name, value))
         elif rule is Rule.REQUEST_ID:
@@ -94,8 +99,8 @@ class Head:
             self.expects = value.lower() == b"100-continue"
         elif rule is Rule.UPGRADE:
             self.upgrade = value
-        elif rule is Rule.MAX_FORWARDS:
-            self.lines.append(b"Max-Forwards: %b\r\n" % value)
+        elif rule is Rule.MAX_FORWARDS and value.isdigit():
+            self.max_forwards = int(value)
 
     def hop_lines(self) -> bytes:
         """Return our own hop-by-hop fields for the next hop."""
@@ -107,6 +112,8 @@ class Head:
             lines += b"".join(b"Trailer: %b\r\n" % value for value in self.trailer)
         if self.expects:
             lines += b"Expect: 100-continue\r\n"
+        if self.max_forwards is not None:
+            lines += b"Max-Forwards: %d\r\n" % self.max_forwards
         if self.upgrade:
             lines += b"Upgrade: %b\r\nConnection: Upgrade\r\n" % self.upgrade
         return lines
@@ -122,15 +129,14 @@ class HeadBuilder:
     def read(self, fields: Fields) -> Head:
         """Return the head that `fields` make."""
         head = self._sort(fields)
-        if head.options:
-            named = removable(head.options) - _HOP_NAMES
+        options = head.options
+        if options:
+            named = removable(options)
             if named:
                 head = self._sort(without(fields, named))
-            # RFC 9110 section 7.8: Upgrade counts only when Connection names it. h2c never passes: the
-            # endpoint would then speak HTTP/2 on a connection that we share between clients.
-            if b"upgrade" not in head.options or head.upgrade.strip().lower().startswith(b"h2c"):
-                head.upgrade = b""
-        else:
+        # RFC 9110 section 7.8: Upgrade counts only when Connection names it. h2c never passes: the
+        # endpoint would then speak HTTP/2 on a connection that clients share.
+        if head.upgrade and (b"upgrade" not in options or head.upgrade.strip().lower().startswith(b"h2c")):
             head.upgrade = b""
         return head
 
@@ -142,40 +148,32 @@ class HeadBuilder:
             rule = rules[name]
             if not rule:
                 lines.append(b"%b: %b\r\n" % (name, value))
-            elif rule is Rule.HOST:
+            elif rule is _HOST:
                 head.host = value
-            elif rule is not Rule.DROP:
+            elif rule is not _DROP:
                 head.note(rule, name, value)
         return head
 
-    def request_id(self, head: Head, peer: Peer, own: bytes) -> bytes:
-        """Return the id of the request: a trusted peer's, or our `own`."""
-        if peer.trusted and head.request_id and valid_request_id(head.request_id):
-            return head.request_id
-        return own
+    def request_id(self, head: Head, own: str) -> str:
+        """Return the id that a trusted peer gave the request, or our `own`."""
+        return head.request_id.decode("ascii") if valid_request_id(head.request_id) else own
 
-    def build(
-        self, start: bytes, head: Head, peer: Peer, request_id: bytes, *, keep_host: bool
-    ) -> UpstreamRequest:
-        """Return the upstream request that begins with the request line `start`.
-
-        Without `keep_host` the endpoint gets its own name as Host. Raises LocalReply for a loop.
-        """
+    def build(self, method: str, target: bytes, head: Head, peer: Peer, request_id: str) -> UpstreamRequest:
+        """Return the upstream request without its body. Raises LocalReply for a loop."""
         forwarding = self._forwarding
         if head.via and forwarding.is_loop(head.via):
             raise LocalReply("loop", "The request came back to this proxy.")
         host = head.host or b""
+        shown_id = request_id.encode("ascii")
         if peer.trusted:
-            ours = forwarding.trusted(peer, host, request_id, read_forwarded(head.forwarding))
+            ours = forwarding.trusted(peer, host, shown_id, read_forwarded(head.forwarding))
         else:
-            ours = forwarding.untrusted(peer, host, request_id)
+            ours = forwarding.untrusted(peer, host, shown_id)
         lines = head.lines
         lines.append(ours)
-        if head.options or head.chunked or head.expects:
-            lines.append(head.hop_lines())
+        lines.append(head.hop_lines())
         lines.append(b"\r\n")
-        method = start.partition(b" ")[0].decode("ascii")
-        host_line = b"Host: %b\r\n" % host if host and keep_host else None
-        request = UpstreamRequest(method, start, host_line, b"".join(lines))
-        request.upgrades = bool(head.upgrade)
+        start = b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target)
+        request = UpstreamRequest(method, start, b"Host: %b\r\n" % host if host else None, b"".join(lines))
+        request.upgrades = head.upgrade != b""
         return request

@@ -23,7 +23,7 @@ def switch_protocols(exchange: Exchange, environ: dict[str, Any], idle_timeout: 
     if client is None:
         exchange.close()
         raise LocalReply("internal", "This server cannot switch protocols.")
-    head = [f"HTTP/1.1 101 {exchange.phrase or 'Switching Protocols'}\r\n"]
+    head = [f"HTTP/1.1 {exchange.status_line}\r\n"]
     head += [f"{name}: {value}\r\n" for name, value in exchange.headers]
     head += [f"Upgrade: {exchange.upgrade}\r\n", "Connection: Upgrade\r\n\r\n"]
     upstream, first = exchange.tunnel()

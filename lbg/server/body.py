@@ -190,3 +190,28 @@ class RequestInput:
         raise RequestError(
             "client_body_timeout", f"The request body stopped coming for {self._timeout} s."
         ) from None
+
+
+class EmptyInput:
+    """`wsgi.input` of a request without a body; one serves them all."""
+
+    awaited = False
+
+    def read(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002
+        """Return `b""`."""
+        return b""
+
+    readline = read
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:  # noqa: ARG002
+        """Return no lines."""
+        return []
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+    def answer_continue(self) -> None:
+        """Do nothing: nobody waits to send a body."""
+
+
+EMPTY: Final = EmptyInput()

@@ -10,6 +10,8 @@ from lbg.errors import RequestError
 from lbg.http.target import is_authority, split_absolute
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lbg.http.headers import EnvironKeys
     from lbg.server.parser import Request
 
@@ -27,7 +29,7 @@ class FileWrapper:
         if hasattr(file, "close"):
             self.close = file.close
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[bytes]:
         return iter(lambda: self._file.read(self._block), b"")
 
 
@@ -54,56 +56,52 @@ def fill_environ(environ: Environ, request: Request, keys: EnvironKeys) -> None:
 
     Raises RequestError for a target or a Host that no server may accept (RFC 9112 section 3.2).
     """
-    environ["REQUEST_METHOD"] = request.method
-    environ["SERVER_PROTOCOL"] = _PROTOCOLS[request.version]
     if not request.target.startswith(b"/"):
         _other_form(request)
     target = request.target.decode("latin-1")
     path, _, query = target.partition("?")
-    environ["PATH_INFO"] = _unquoted(path) if "%" in path else path
+    environ["REQUEST_METHOD"] = request.method
+    environ["SERVER_PROTOCOL"] = _PROTOCOLS[request.version]
+    environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
     environ["QUERY_STRING"] = query
     environ["RAW_URI"] = environ["REQUEST_URI"] = target
     environ["lbg.raw_target"] = request.target
     environ["lbg.headers"] = request.fields
     if "#" in target:
         raise RequestError("bad_request", "The request target has a fragment.")
-    _add_fields(environ, request, keys)
-    _check_host(environ, request)
-    length = environ.get("CONTENT_LENGTH")
-    if length:
-        request.length = int(length)
-    elif "HTTP_TRANSFER_ENCODING" in environ:
-        _check_coding(environ["HTTP_TRANSFER_ENCODING"], request)
-
-
-def _add_fields(environ: Environ, request: Request, keys: EnvironKeys) -> None:
     for name, value in request.fields:
         key = keys[name]
         if key is None:
             continue
-        text = value.decode("latin-1")
         if key in environ:
-            if key == "HTTP_HOST":
-                raise RequestError("bad_request", "The request has more than one Host.")
-            text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
-        environ[key] = text
-
-
-def _check_host(environ: Environ, request: Request) -> None:
+            _repeat(environ, key, value)
+        else:
+            environ[key] = value.decode("latin-1")
     host = environ.get("HTTP_HOST")
     if host is None:
         if request.version == "1.1":
             raise RequestError("bad_request", "The request has no Host.")
-    elif not is_authority(host.encode("latin-1")):
+    elif not is_authority(host):
         raise RequestError("bad_request", "The Host of the request is malformed.")
+    if "CONTENT_LENGTH" in environ:
+        request.length = int(environ["CONTENT_LENGTH"])
+    elif "HTTP_TRANSFER_ENCODING" in environ:
+        _check_coding(request, environ["HTTP_TRANSFER_ENCODING"])
 
 
-def _check_coding(coding: str, request: Request) -> None:
+def _repeat(environ: Environ, key: str, value: bytes) -> None:
+    if key == "HTTP_HOST":
+        raise RequestError("bad_request", "The request has more than one Host.")
+    separator = "; " if key == "HTTP_COOKIE" else ","
+    environ[key] = f"{environ[key]}{separator}{value.decode('latin-1')}"
+
+
+def _check_coding(request: Request, coding: str) -> None:
     # llhttp has made sure that the last coding is chunked; others we could not take off again.
     if coding.lower() != "chunked":
         raise RequestError("bad_request", "Only the chunked transfer coding is understood.", status=501)
     if request.version == "1.0":
-        # RFC 9112 section 6.1: faulty framing, whatever the server of the client thinks it means.
+        # RFC 9112 section 6.1: faulty framing, whatever the client takes it for.
         raise RequestError("bad_request", "HTTP/1.0 has no Transfer-Encoding.")
     request.chunked = True
 
@@ -120,7 +118,3 @@ def _other_form(request: Request) -> None:
     if len(request.fields) - len(others) > 1:
         raise RequestError("bad_request", "The request has more than one Host.")
     request.fields = [(b"Host", authority), *others]
-
-
-def _unquoted(path: str) -> str:
-    return unquote_to_bytes(path).decode("latin-1")

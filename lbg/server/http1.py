@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import gevent
 
 from lbg.errors import ClientGone, LbgError, LocalReply, RequestError, StreamTimeout
 from lbg.http.replies import make_reply
-from lbg.server.body import RequestInput
+from lbg.server.body import EMPTY, RequestInput
 from lbg.server.client import Client
 from lbg.server.environ import fill_environ
 from lbg.server.parser import RequestParser
-from lbg.server.response import BrokenResponse, Response
+from lbg.server.response import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lbg.net.stream import Stream
+    from lbg.server.body import EmptyInput
     from lbg.server.environ import Environ
     from lbg.server.parser import Request
     from lbg.server.service import Service
@@ -36,6 +39,7 @@ class Http1Connection:
     """
 
     __slots__ = (
+        "_client",
         "_environ",
         "_greenlet",
         "_parser",
@@ -46,9 +50,13 @@ class Http1Connection:
     )
 
     def __init__(self, service: Service, stream: Stream, environ: Environ) -> None:
+        """Take over `stream`; `environ` is what all its requests share, and the connection's own."""
         self._service = service
         self.stream = stream
         self._environ = environ
+        self._client = environ["lbg.client"] = Client(stream)
+        environ["lbg.trailers"] = self._client.set_trailers
+        environ["lbg.early"] = self._client.send_interim
         self._parser = RequestParser(service.settings.max_header_bytes)
         self._greenlet = gevent.getcurrent()
         self._unwatchable = False
@@ -115,32 +123,23 @@ class Http1Connection:
     def _serve(self, request: Request) -> bool:
         """Answer one request; return whether the connection can serve another."""
         service = self._service
-        settings = service.settings
         environ = self._environ.copy()
         fill_environ(environ, request, service.keys)
-        if settings.max_body_bytes and request.length > settings.max_body_bytes:
-            raise RequestError(
-                "body_too_large", f"The request body is larger than {settings.max_body_bytes} bytes."
-            )
-        body = RequestInput(
-            self.stream, self._parser, request, settings.body_timeout, settings.max_body_bytes
-        )
-        if "HTTP_EXPECT" in environ and not request.complete and request.version == "1.1":
-            body.awaited = environ["HTTP_EXPECT"].lower() == "100-continue"
         response = Response(
             self.stream, request, service.date, keep_alive=request.keep_alive and not service.stopping
         )
-        client = Client(self.stream, request, response, body)
+        body: RequestInput | EmptyInput = EMPTY
+        if request.pieces or not request.complete:
+            body = self._input(request, environ)
         environ["wsgi.input"] = body
-        environ["lbg.client"] = client
-        environ["lbg.trailers"] = response.set_trailers
-        if request.version == "1.1":
-            environ["lbg.early"] = client.send_interim
-        service.began(self)
+        client = self._client
+        client.begin(request, response, body)
+        service.requests += 1
+        service.active.add(self)
         try:
             self._run(environ, response)
         finally:
-            service.ended(self)
+            service.active.discard(self)
             self.stream.disarm()
             self._unwatchable = False
         if request.upgrade and not client.taken:
@@ -149,36 +148,39 @@ class Http1Connection:
             self._parser.resume(request)
         return response.keep_alive and request.complete and not client.taken
 
+    def _input(self, request: Request, environ: Environ) -> RequestInput:
+        settings = self._service.settings
+        limit = settings.max_body_bytes
+        if limit and max(request.length, request.received) > limit:
+            raise RequestError("body_too_large", f"The request body is larger than {limit} bytes.")
+        body = RequestInput(self.stream, self._parser, request, settings.body_timeout, limit)
+        if request.version == "1.1" and not request.received:
+            body.awaited = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
+        return body
+
     def _run(self, environ: Environ, response: Response) -> None:
-        result = self._call(environ, response)
+        """Call the application and send what it returns. Raises LbgError and OSError only."""
+        result: Iterable[bytes] | None = None
         try:
-            if not environ["lbg.client"].taken:
+            result = self._service.application(environ, response.start)
+            if not self._client.taken:
                 response.send_all(result)
+        except RequestError:
+            raise
         except LbgError as error:
             # The head is out: all that can be told is that the body is not whole.
             raise ClientGone(f"response cut short: {error}") from error
-        except OSError:
-            raise
         except Exception as error:
-            log.exception("response to %s %s broke off", environ["REQUEST_METHOD"], environ["RAW_URI"])
+            if isinstance(error, OSError) and response.begun:
+                raise
+            log.exception("the application failed: %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
             if response.begun:
                 raise ClientGone("response cut short") from error
-            raise LocalReply("internal", "The application failed.") from error
+            raise RequestError("internal", "The application failed.") from error
         finally:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
-
-    def _call(self, environ: Environ, response: Response) -> Any:
-        try:
-            return self._service.application(environ, response.start)
-        except LbgError:
-            raise
-        except Exception as error:
-            log.exception("application failed on %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
-            if response.begun:
-                raise ClientGone("response cut short") from error
-            raise RequestError("internal", "The application failed.") from error
 
     def watch(self) -> None:
         """Notice from now on when the client leaves while it waits for its answer."""

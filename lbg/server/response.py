@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from lbg.http.framing import Framing, chunk, has_no_body, last_chunk
+from lbg.http.headers import REMEMBERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,9 +18,28 @@ if TYPE_CHECKING:
 WRITE_TIMEOUT: Final = 60.0  # seconds in which the client must take something; nginx's send_timeout
 _JOIN: Final = 16384  # bytes up to which copying head and body together is cheaper than a second buffer
 
-_HOP_BY_HOP: Final = frozenset(
-    {"connection", "keep-alive", "proxy-connection", "te", "trailers", "transfer-encoding", "upgrade"}
+# What the head writer does with a field; names are remembered in the case they come in.
+_PLAIN: Final = 0
+_DATE: Final = 1
+_LENGTH: Final = 2
+_DROPPED: Final = 3
+_KNOWN: Final = {"date": _DATE, "content-length": _LENGTH} | dict.fromkeys(
+    ("connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"), _DROPPED
 )
+_SPECIAL: Final[dict[str, int]] = {}
+
+
+def _learn(name: str) -> int:
+    special = _KNOWN.get(name.lower(), _PLAIN)
+    if len(_SPECIAL) < REMEMBERED:
+        _SPECIAL[name] = special
+    return special
+
+
+_NONE: Final = Framing.NONE
+_BY_LENGTH: Final = Framing.LENGTH
+_CHUNKED: Final = Framing.CHUNKED
+_CLOSE: Final = Framing.CLOSE
 
 Headers = list[tuple[str, str]]
 
@@ -55,7 +75,7 @@ class Response:
         self._status = ""
         self._headers: Headers = []
         self._head_sent = False
-        self._framing = Framing.NONE
+        self._framing = _NONE
         self._length = -1
         self._sent = 0
         self._trailers: Fields = []
@@ -84,73 +104,71 @@ class Response:
     def write(self, data: bytes) -> None:
         """Send a piece of the body, the head before the first."""
         self._stream.deadline = monotonic() + WRITE_TIMEOUT
-        if not self._head_sent:
-            self._send_first(data)
-        elif data:
-            self._stream.send(self._framed(data))
+        if self._head_sent:
+            if data:
+                self._stream.send(self._framed(data))
+            return
+        head = self._head()
+        self._head_sent = True
+        if data:
+            data = self._framed(data)
+        if len(data) > _JOIN:
+            self._stream.send(head)
+            self._stream.send(data)
+        else:
+            self._stream.send(head + data)
 
     def send_all(self, body: Iterable[bytes]) -> None:
         """Send the whole response. Raises what iteration raises, OSError and StreamTimeout of the client."""
         relay = getattr(body, "relay_to", None)
         for data in body:
             self.write(data)
-            if relay is not None and self._framing is Framing.LENGTH:
+            if relay is not None and self._framing is _BY_LENGTH and self._sent < self._length:
                 self._sent += relay(self._stream)
-        self._finish()
-
-    def _finish(self) -> None:
         if not self._head_sent:
-            self._send_first(b"")
-        if self._framing is Framing.CHUNKED:
+            self.write(b"")
+        if self._framing is _CHUNKED:
             self._stream.deadline = monotonic() + WRITE_TIMEOUT
             self._stream.send(last_chunk(self._trailers))
-        elif self._framing is Framing.LENGTH and self._sent != self._length:
+        elif self._framing is _BY_LENGTH and self._sent != self._length:
             raise BrokenResponse(f"Content-Length was {self._length}, the body had {self._sent} bytes")
-
-    def _send_first(self, data: bytes) -> None:
-        if not self._status:
-            raise BrokenResponse("start_response was not called before the body")
-        head = self._head()
-        self._head_sent = True
-        framed = self._framed(data) if data else b""
-        if len(framed) > _JOIN:
-            self._stream.send(head)
-            self._stream.send(framed)
-        else:
-            self._stream.send(head + framed)
 
     def _framed(self, data: bytes) -> bytes:
         framing = self._framing
-        if framing is Framing.LENGTH:
+        if framing is _BY_LENGTH:
             self._sent += len(data)
             if self._sent > self._length:
                 raise BrokenResponse(f"the body is longer than its Content-Length {self._length}")
             return data
-        if framing is Framing.CHUNKED:
+        if framing is _CHUNKED:
             return chunk(data)
-        return b"" if framing is Framing.NONE else data
+        return b"" if framing is _NONE else data
 
     def _head(self) -> bytes:
+        if not self._status:
+            raise BrokenResponse("start_response was not called before the body")
         code = int(self._status[:3])
         lines = [f"HTTP/1.1 {self._status}\r\n"]
         dated = False
         for name, value in self._headers:
-            lower = name.lower()
-            if lower in _HOP_BY_HOP:
-                continue
-            if lower == "content-length":
-                if code == 204 or code < 200:  # RFC 9110 section 8.6: not in 1xx and 204
-                    continue
-                self._length = int(value)
-            elif lower == "date":
+            special = _SPECIAL.get(name)
+            if special is None:
+                special = _learn(name)
+            if special is _PLAIN:
+                lines.append(f"{name}: {value}\r\n")
+            elif special is _DATE:
                 dated = True
-            lines.append(f"{name}: {value}\r\n")
+                lines.append(f"{name}: {value}\r\n")
+            elif special is _LENGTH and code >= 200 and code != 204:  # RFC 9110 section 8.6
+                self._length = int(value)
+                lines.append(f"{name}: {value}\r\n")
         if not dated:
+            # RFC 9110 section 6.6.1: whoever forwards a response without Date adds the time of receipt.
             lines.append(self._date)
         self._choose_framing(code)
-        if self._framing is Framing.CHUNKED:
+        if self._framing is _CHUNKED:
             lines.append("Transfer-Encoding: chunked\r\n")
-        if not self._request.complete or self._framing is Framing.CLOSE:
+        if not self._request.complete or self._framing is _CLOSE:
             self.keep_alive = False
         if not self.keep_alive:
             lines.append("Connection: close\r\n")
@@ -163,11 +181,11 @@ class Response:
         return (text + "\r\n").encode("latin-1")
 
     def _choose_framing(self, code: int) -> None:
-        if has_no_body(self._request.method, code):
-            self._framing = Framing.NONE
-        elif self._length >= 0:
-            self._framing = Framing.LENGTH
+        if self._length > 0 and self._request.method != "HEAD" and code != 304:
+            self._framing = _BY_LENGTH
+        elif self._length == 0 or has_no_body(self._request.method, code):
+            self._framing = _NONE
         elif self._request.version == "1.1":
-            self._framing = Framing.CHUNKED
+            self._framing = _CHUNKED
         else:
-            self._framing = Framing.CLOSE
+            self._framing = _CLOSE

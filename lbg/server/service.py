@@ -10,8 +10,6 @@ from lbg.http.headers import EnvironKeys
 from lbg.net.deadline import DEADLINES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lbg.net.stream import Stream
 
 
@@ -36,38 +34,31 @@ class Watched(Protocol):
 
 
 class Service:
-    """One per worker. `application` is the WSGI callable, `on_request` is called at each request."""
+    """One per worker. `application` is the WSGI callable; `active` are the connections that serve a
+    request, `requests` counts those begun.
+    """
 
-    def __init__(self, application: Any, settings: Settings, on_request: Callable[[], None]) -> None:
+    def __init__(self, application: Any, settings: Settings) -> None:
         self.application = application
         self.settings = settings
         self.keys = EnvironKeys(underscores=settings.underscore_headers)
         self.stopping = False
         self.connections: set[Watched] = set()
         self.date = ""
-        self._on_request = on_request
-        self._active: set[Watched] = set()
+        self.requests = 0
+        self.active: set[Watched] = set()
         self._waiting: list[Watched] = []
         self._tick(0.0)
         DEADLINES.on_tick(self._tick)
-
-    def began(self, connection: Watched) -> None:
-        """Note that `connection` serves a request."""
-        self._active.add(connection)
-        self._on_request()
-
-    def ended(self, connection: Watched) -> None:
-        """Note that its request was answered, or given up."""
-        self._active.discard(connection)
 
     def _tick(self, now: float) -> None:  # noqa: ARG002
         self.date = f"Date: {formatdate(time(), usegmt=True)}\r\n"
         # A request that is still there after a tick is worth a watch on its client. Most are not,
         # and pay nothing.
         for connection in self._waiting:
-            if connection in self._active:
+            if connection in self.active:
                 connection.watch()
-        self._waiting = list(self._active)
+        self._waiting = list(self.active)
 
     def stop(self) -> None:
         """Close idle connections now, all others after the response they are in."""

@@ -36,7 +36,7 @@ class ProxyWorker(GeventWorker):
 
     def run(self) -> None:
         """Serve until told to stop, then let open requests finish for the grace period."""
-        service = Service(self.wsgi, self.settings, self._count_request)
+        service = Service(self.wsgi, self.settings)
         pool = Pool(self.worker_connections)
         acceptors = self._acceptors(service, pool)
         for acceptor in acceptors:
@@ -47,6 +47,9 @@ class ProxyWorker(GeventWorker):
                 heartbeat = monotonic()
                 self.notify()
             gevent.sleep(_POLL)
+            if service.requests >= self.max_requests:
+                self.log.info("%s: ends after %d requests", self, service.requests)
+                self.alive = False
         for acceptor in acceptors:
             acceptor.close()
         service.stop()
@@ -60,9 +63,7 @@ class ProxyWorker(GeventWorker):
                 listener.close()
                 continue
             listener.setblocking(False)
-            acceptors.append(
-                Acceptor(listener, service, pool, name=name, multiprocess=self.cfg.workers > 1)
-            )
+            acceptors.append(Acceptor(listener, service, pool, name=name, multiprocess=self.cfg.workers > 1))
         return acceptors
 
     def _drain(self, pool: Pool) -> None:
@@ -73,12 +74,6 @@ class ProxyWorker(GeventWorker):
         if len(pool):
             self.log.warning("%s: cut %d connections, their grace period was over", self, len(pool))
             pool.kill(timeout=1)
-
-    def _count_request(self) -> None:
-        self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
-            self.log.info("%s: restarting after %d requests", self, self.nr)
-            self.alive = False
 
     def handle_quit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
         """Stop as for TERM, but soon: INT or QUIT, Ctrl+C on a terminal."""

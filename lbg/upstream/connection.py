@@ -32,11 +32,16 @@ class Progress(IntEnum):
     COMPLETE = 2
 
 
+HEAD: Final = Progress.HEAD
+BODY: Final = Progress.BODY
+COMPLETE: Final = Progress.COMPLETE
+
+
 class Connection:
     """Reads responses one after the other; the callbacks below are httptools' protocol.
 
     `served` counts the requests answered, `keep_alive` is the idle time in seconds the endpoint
-    announced, 0 if it did not. `pieces` are body bytes read and not yet handed on, `received` counts them all, `spoiled` says that the connection cannot
+    announced, 0 if it did not, `expires` when it is retired while idle. `pieces` are body bytes read and not yet handed on, `received` counts them all, `spoiled` says that the connection cannot
     serve another request.
     """
 
@@ -46,6 +51,7 @@ class Connection:
         "_interim_status",
         "_parser",
         "_sink",
+        "expires",
         "fields",
         "interim",
         "keep_alive",
@@ -65,6 +71,8 @@ class Connection:
         self.stream = stream
         self.served = 0
         self.keep_alive = 0
+        self.expires = 0.0
+        self._interim_status = False
         self.spoiled = False
         self.rest = b""
         self._parser: Any = HttpResponseParser(self)
@@ -78,7 +86,7 @@ class Connection:
 
     def begin(self, *, head_only: bool) -> None:
         """Prepare for the response to a new request; `head_only` is for HEAD."""
-        self.progress = Progress.HEAD
+        self.progress = HEAD
         self.status = 0
         self.phrase = b""
         self.fields: Fields = []
@@ -88,11 +96,10 @@ class Connection:
         self.received = 0
         self._sink = self.fields
         self._head_only = head_only
-        self._interim_status = False
         self._fed = 0
 
     def on_message_begin(self) -> None:
-        if self.progress is Progress.COMPLETE:
+        if self.progress is COMPLETE:
             self.spoiled = True  # bytes after the end of the response: nobody asked for them
 
     def on_status(self, phrase: bytes) -> None:
@@ -102,7 +109,7 @@ class Connection:
         self._sink.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self.progress is not Progress.HEAD:
+        if self.progress is not HEAD:
             return
         parser = self._parser
         status = parser.get_status_code()
@@ -111,13 +118,13 @@ class Connection:
             self._interim_status = True
             return
         self.status = status
-        self.progress = Progress.BODY
+        self.progress = BODY
         self._sink = self.trailers
         if not parser.should_keep_alive():
             self.spoiled = True
 
     def on_body(self, data: bytes) -> None:
-        if self.progress is Progress.BODY:
+        if self.progress is BODY:
             self.pieces.append(data)
             self.received += len(data)
 
@@ -126,8 +133,8 @@ class Connection:
             self._interim_status = False
             self.fields = self._sink = []
             self.phrase = b""
-        elif self.progress is Progress.BODY:
-            self.progress = Progress.COMPLETE
+        elif self.progress is BODY:
+            self.progress = COMPLETE
 
     def read_head(self) -> None:
         """Read until the head of the final or of an interim response is there.
@@ -135,7 +142,7 @@ class Connection:
         Raises UpstreamError. `stream.deadline` bounds the wait.
         """
         reused = self.served > 0
-        while self.progress is Progress.HEAD and not self.interim:
+        while self.progress is HEAD and not self.interim:
             try:
                 data = self.stream.recv(HEAD_READ)
             except StreamTimeout:
@@ -159,9 +166,9 @@ class Connection:
         except HttpParserError as error:
             # After a whole response, what follows is the next one's fault, and nobody awaits that.
             self.spoiled = True
-            if self.progress is Progress.HEAD:
+            if self.progress is HEAD:
                 self._refuse(str(error))
-        if self.progress is Progress.HEAD:
+        if self.progress is HEAD:
             if self._fed > MAX_HEAD:
                 self._refuse(f"its head is larger than {MAX_HEAD} bytes")
             if len(self.interim) > MAX_INTERIM:
@@ -179,8 +186,8 @@ class Connection:
         if self.pieces:
             self.pieces = []
             self.spoiled = True
-        if self.progress is not Progress.COMPLETE:
-            self.progress = Progress.COMPLETE
+        if self.progress is not COMPLETE:
+            self.progress = COMPLETE
             # llhttp waits for the announced body: only a new parser can read the next response.
             self._parser = HttpResponseParser(self)
 
@@ -211,13 +218,13 @@ class Connection:
             self._parser.feed_data(data)
         except HttpParserError as error:
             self.spoiled = True
-            if self.progress is not Progress.COMPLETE:
+            if self.progress is not COMPLETE:
                 raise UpstreamError("upstream_cut_body", str(error), sent=Sent.ANSWERED) from error
         return True
 
     def bypassed(self) -> None:
         """Note that the rest of a body was read past the parser, to its end."""
-        self.progress = Progress.COMPLETE
+        self.progress = COMPLETE
         self._parser = HttpResponseParser(self)
 
     def _closed_early(self, detail: str, *, reused: bool) -> NoReturn:

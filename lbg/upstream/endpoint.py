@@ -24,6 +24,11 @@ SocketAddress = tuple[str, int] | str
 
 _IN_PROGRESS: Final = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY})
 
+_REQUESTS: Final = int(Field.REQUESTS)
+_FAILURES: Final = int(Field.FAILURES)
+_CONNECT_FAILURES: Final = int(Field.CONNECT_FAILURES)
+_IN_FLIGHT: Final = int(Field.IN_FLIGHT)
+
 
 class Endpoint:
     """An address with a weight, its idle connections, and its cells.
@@ -49,22 +54,22 @@ class Endpoint:
 
     def began(self) -> None:
         """Count one more request in flight."""
-        self._cells[self._base + Field.IN_FLIGHT] += 1
+        self._cells[self._base + _IN_FLIGHT] += 1
 
     def ended(self, *, answered: bool, connected: bool) -> None:
         """Count one request less in flight, and how it went."""
         cells, base = self._cells, self._base
-        cells[base + Field.IN_FLIGHT] -= 1
+        cells[base + _IN_FLIGHT] -= 1
         if answered:
-            cells[base + Field.REQUESTS] += 1
+            cells[base + _REQUESTS] += 1
             return
-        cells[base + Field.FAILURES] += 1
+        cells[base + _FAILURES] += 1
         if not connected:
-            cells[base + Field.CONNECT_FAILURES] += 1
+            cells[base + _CONNECT_FAILURES] += 1
 
     def left(self) -> None:
         """Count one request less in flight that says nothing about the endpoint: its client went away."""
-        self._cells[self._base + Field.IN_FLIGHT] -= 1
+        self._cells[self._base + _IN_FLIGHT] -= 1
 
     def connect(self, timeout: float) -> Stream:
         """Return a connected stream, from the first of the endpoint's addresses that answers.

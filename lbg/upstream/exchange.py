@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from lbg.errors import Sent, StreamTimeout, UpstreamError
 from lbg.http.framing import Framing, has_no_body
 from lbg.http.headers import Fields, Rule, connection_options, forwardable_trailers, removable
 from lbg.net import splice
-from lbg.upstream.connection import Progress
+from lbg.upstream.connection import COMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,78 +18,74 @@ if TYPE_CHECKING:
     from lbg.http.headers import ResponseRules
     from lbg.net.stream import Stream
     from lbg.upstream.connection import Connection
+    from lbg.upstream.lease import Lease
     from lbg.upstream.request import UpstreamRequest
 
-_CHUNKED: Final = b"chunked"
+_CHUNKED_CODING: Final = b"chunked"
+_NOTHING: Final[frozenset[bytes]] = frozenset()
+
+_NONE: Final = Framing.NONE
+_LENGTH: Final = Framing.LENGTH
+_CHUNKED: Final = Framing.CHUNKED
+_CLOSE: Final = Framing.CLOSE
 
 
-class Release(Protocol):
-    """Takes back what an exchange held; called once, with the failure that ended it or None."""
-
-    def __call__(self, connection: Connection, failure: UpstreamError | None) -> None: ...
+@lru_cache(maxsize=512)
+def _status_line(status: int, phrase: bytes) -> str:
+    return f"{status} {phrase.decode('latin-1')}"
 
 
 class Exchange:
-    """A response whose head has come: `status`, `phrase`, `headers` ready for a client.
+    """A response whose head has come: `status`, `status_line` and `headers` are ready for a client.
 
     Iterating gives the body as it comes: first `b""` when no byte of it is there yet, so that the
     server can send the head. `close()` ends it on every path and may be called twice.
     Raises UpstreamError from iteration; then the client must be able to tell that the body is cut.
+    `on_trailers` is called with the trailer section, if there is one, before the body ends.
     """
 
     __slots__ = (
         "_connection",
         "_ends",
         "_flushed",
-        "_idle_timeout",
-        "_on_trailers",
-        "_release",
-        "_rules",
+        "_lease",
         "framing",
         "headers",
         "length",
-        "phrase",
+        "on_trailers",
         "status",
+        "status_line",
         "upgrade",
     )
 
-    def __init__(
-        self,
-        connection: Connection,
-        request: UpstreamRequest,
-        rules: ResponseRules,
-        release: Release,
-        idle_timeout: float,
-    ) -> None:
+    def __init__(self, lease: Lease, connection: Connection, request: UpstreamRequest) -> None:
+        self._lease: Lease | None = lease
         self._connection = connection
-        self._release: Release | None = release
-        self._rules = rules
-        self._idle_timeout = idle_timeout
         self._ends = request.ends
         self._flushed = False
-        self._on_trailers: Callable[[Fields], None] | None = None
-        self.status = connection.status
-        self.phrase = connection.phrase.decode("latin-1")
+        self.on_trailers: Callable[[Fields], None] | None = None
+        status = self.status = connection.status
+        self.status_line = _status_line(status, connection.phrase)
         self.length = -1
         self.upgrade = ""
-        self.framing = Framing.CLOSE
-        self.headers = self._read_fields(connection.fields)
-        if self.status == 101:
-            self._check_switch(request)
-        elif has_no_body(request.method, self.status) or self.length == 0:
-            self.framing = Framing.NONE
-            if connection.progress is not Progress.COMPLETE:
+        self.framing = _CLOSE
+        self.headers = self._read_fields(connection.fields, lease.pool.response_rules)
+        if status == 101:
+            if not request.upgrades:
+                self._refuse("101 though no switch of protocols was asked for")
+        elif self.length == 0 or has_no_body(request.method, status):
+            self.framing = _NONE
+            if connection.progress is not COMPLETE:
                 connection.end_of_head_only()
-        elif self.framing is Framing.CLOSE:
+        elif self.framing is _CLOSE:
             connection.spoiled = True
 
     def __repr__(self) -> str:
         return f"<Exchange {self.status} {self.framing.value} {self._connection!r}>"
 
-    def _read_fields(self, fields: Fields) -> list[tuple[str, str]]:
-        rules = self._rules
+    def _read_fields(self, fields: Fields, rules: ResponseRules) -> list[tuple[str, str]]:
         headers: list[tuple[str, str]] = []
-        options: frozenset[bytes] = frozenset()
+        options = _NOTHING
         for name, value in fields:
             rule = rules[name]
             if type(rule) is str:
@@ -97,23 +94,21 @@ class Exchange:
                 self.length = self._content_length(value)
                 headers.append(("Content-Length", value.decode("latin-1")))
             elif rule is Rule.CONNECTION:
-                options |= connection_options([value])
+                options |= connection_options(value)
             elif rule is Rule.TRANSFER_ENCODING:
                 self._transfer_encoding(value)
             elif rule is Rule.UPGRADE:
                 self.upgrade = value.decode("latin-1")
             elif rule is Rule.KEEP_ALIVE:
                 self._connection.keep_alive = _keep_alive_timeout(value)
-        if self.framing is Framing.CHUNKED:
+        if self.framing is _CHUNKED:
             headers += [
-                ("Trailer", value.decode("latin-1"))
-                for name, value in fields
-                if rules[name] is Rule.TRAILER
+                ("Trailer", value.decode("latin-1")) for name, value in fields if rules[name] is Rule.TRAILER
             ]
         elif self.length >= 0:
-            self.framing = Framing.LENGTH
-        named = removable(options)
-        if named:
+            self.framing = _LENGTH
+        if options and removable(options):
+            named = removable(options)
             headers = [field for field in headers if field[0].lower().encode("latin-1") not in named]
         return headers
 
@@ -124,74 +119,60 @@ class Exchange:
 
     def _transfer_encoding(self, value: bytes) -> None:
         # Anything but chunked alone would reach the client with a coding that nothing names any more.
-        if self.framing is Framing.CHUNKED or value.strip(b" \t").lower() != _CHUNKED:
+        if self.framing is _CHUNKED or value.strip(b" \t").lower() != _CHUNKED_CODING:
             self._refuse(f"Transfer-Encoding {value.decode('latin-1')!r}")
-        self.framing = Framing.CHUNKED
-
-    def _check_switch(self, request: UpstreamRequest) -> None:
-        if not request.upgrades:
-            self._refuse("101 though no switch of protocols was asked for")
+        self.framing = _CHUNKED
 
     def _refuse(self, detail: str) -> None:
         self._connection.spoiled = True
         raise UpstreamError("bad_response", f"invalid response: {detail}", sent=Sent.WRITTEN)
 
-    @property
-    def upgraded(self) -> bool:
-        """Whether the endpoint switched protocols (101)."""
-        return self.status == 101
-
     def tunnel(self) -> tuple[Stream, bytes]:
         """Return the stream behind an upgraded exchange and the first bytes of the new protocol."""
         return self._connection.stream, self._connection.rest
-
-    def on_trailers(self, call: Callable[[Fields], None] | None) -> None:
-        """Call `call` with the trailer section, if there is one, before the body ends."""
-        self._on_trailers = call
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
         connection = self._connection
-        while True:
+        while self._lease is not None:
             pieces = connection.pieces
             if pieces:
                 self._flushed = True
-                data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
                 connection.pieces = []
-                if connection.progress is Progress.COMPLETE:
+                if connection.progress is COMPLETE:
                     self._complete()
-                return data
-            if self._release is None or connection.progress is Progress.COMPLETE:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if connection.progress is COMPLETE:
                 self._complete()
-                raise StopIteration
+                break
             if not self._flushed:
                 self._flushed = True
                 return b""
             self._read_more()
+        raise StopIteration
 
     def _read_more(self) -> None:
         connection = self._connection
-        connection.stream.deadline = min(monotonic() + self._idle_timeout, self._ends)
+        connection.stream.deadline = self._next_deadline()
         try:
             if connection.read_body():
                 return
-            if self.framing is not Framing.CLOSE:
+            if self.framing is not _CLOSE:
                 raise UpstreamError(
                     "upstream_cut_body", "connection closed within the body", sent=Sent.ANSWERED
                 )
         except UpstreamError as failure:
             self._end(failure)
             raise
-        connection.progress = Progress.COMPLETE
+        connection.progress = COMPLETE
 
     def _complete(self) -> None:
-        connection = self._connection
-        if self._release is None:
-            return
-        if connection.trailers and self._on_trailers is not None:
-            self._on_trailers(forwardable_trailers(connection.trailers, underscores=self._rules.underscores))
+        trailers = self._connection.trailers
+        if trailers and self.on_trailers is not None and self._lease is not None:
+            underscores = self._lease.pool.response_rules.underscores
+            self.on_trailers(forwardable_trailers(trailers, underscores=underscores))
         self._end(None)
 
     def relay_to(self, sink: Stream) -> int:
@@ -208,7 +189,7 @@ class Exchange:
         with splice.borrowed_pipe() as pipe:
             while moved < left:
                 moved += self._fill(pipe, left - moved)
-                sink.deadline = monotonic() + self._idle_timeout
+                sink.deadline = self._next_deadline()
                 pipe.drain(sink, more=moved < left)
         connection.bypassed()
         self._end(None)
@@ -216,7 +197,7 @@ class Exchange:
 
     def _fill(self, pipe: splice.Pipe, limit: int) -> int:
         stream = self._connection.stream
-        stream.deadline = min(monotonic() + self._idle_timeout, self._ends)
+        stream.deadline = self._next_deadline()
         try:
             count = pipe.fill(stream, limit)
             if count:
@@ -227,27 +208,29 @@ class Exchange:
         except StreamTimeout:
             failure = UpstreamError("read_timeout", "the body stopped coming", sent=Sent.ANSWERED)
         except OSError as error:
-            failure = UpstreamError(
-                "upstream_cut_body", error.strerror or str(error), sent=Sent.ANSWERED
-            )
+            failure = UpstreamError("upstream_cut_body", error.strerror or str(error), sent=Sent.ANSWERED)
         self._end(failure)
         raise failure
 
+    def _next_deadline(self) -> float:
+        idle = self._lease.pool.timeouts.idle if self._lease is not None else 0.0
+        return min(monotonic() + idle, self._ends)
+
     def _left_to_read(self) -> int:
         connection = self._connection
-        if self.framing is not Framing.LENGTH or self._release is None:
+        if self.framing is not _LENGTH or self._lease is None:
             return 0
         return self.length - connection.received
 
     def _end(self, failure: UpstreamError | None) -> None:
-        release, self._release = self._release, None
-        if release is not None:
-            release(self._connection, failure)
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release(self._connection, failure)
 
     def close(self) -> None:
         """Give the connection back, or close it when the response was not read to its end."""
-        if self._release is not None:
-            if self._connection.progress is not Progress.COMPLETE or self._connection.pieces:
+        if self._lease is not None:
+            if self._connection.progress is not COMPLETE or self._connection.pieces:
                 self._connection.spoiled = True
             self._end(None)
 

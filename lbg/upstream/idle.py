@@ -21,14 +21,13 @@ class IdleConnections:
     removes it at once, so a request seldom meets a stale one.
     """
 
-    __slots__ = ("_expiry", "_idle", "_limit", "_max_requests", "_timeout")
+    __slots__ = ("_idle", "_limit", "_max_requests", "_timeout")
 
     def __init__(self, config: ConnectionsConfig) -> None:
         self._limit = config.idle
         self._timeout = config.idle_timeout
         self._max_requests = config.max_requests
         self._idle: list[Connection] = []
-        self._expiry: dict[Connection, float] = {}
 
     def __len__(self) -> int:
         return len(self._idle)
@@ -41,7 +40,7 @@ class IdleConnections:
         while self._idle:
             connection = self._idle.pop()
             connection.stream.disarm()
-            if self._expiry.pop(connection) > monotonic():
+            if connection.expires > monotonic():
                 return connection
             connection.close()
         return None
@@ -52,19 +51,18 @@ class IdleConnections:
             connection.close()
             return
         said = connection.keep_alive
-        timeout = min(self._timeout, said - _MARGIN) if said else self._timeout
-        self._expiry[connection] = monotonic() + timeout
+        connection.expires = monotonic() + (min(self._timeout, said - _MARGIN) if said else self._timeout)
         self._idle.append(connection)
         connection.stream.arm(self._discard, connection)
 
     def _discard(self, connection: Connection) -> None:
-        if self._expiry.pop(connection, None) is not None:
+        if connection in self._idle:
             self._idle.remove(connection)
         connection.close()
 
     def retire(self, now: float) -> None:
         """Close what has rested for too long; called every tick, oldest first."""
-        while self._idle and self._expiry[self._idle[0]] <= now:
+        while self._idle and self._idle[0].expires <= now:
             self._discard(self._idle[0])
 
     def close(self) -> None:

@@ -12,21 +12,19 @@ from lbg.upstream.exchange import Exchange
 from lbg.upstream.retry import IDEMPOTENT
 
 if TYPE_CHECKING:
-    from lbg.config.schema import TimeoutsConfig
-    from lbg.http.headers import ResponseRules
     from lbg.upstream.endpoint import Endpoint
+    from lbg.upstream.pool import Pool
     from lbg.upstream.request import UpstreamRequest
 
 
 class Lease:
     """One request's use of an endpoint; it ends exactly once, with its exchange or its failure."""
 
-    __slots__ = ("_connected", "_ended", "_rules", "_timeouts", "_upload", "endpoint")
+    __slots__ = ("_connected", "_ended", "_upload", "endpoint", "pool")
 
-    def __init__(self, endpoint: Endpoint, timeouts: TimeoutsConfig, rules: ResponseRules) -> None:
+    def __init__(self, pool: Pool, endpoint: Endpoint) -> None:
+        self.pool = pool
         self.endpoint = endpoint
-        self._timeouts = timeouts
-        self._rules = rules
         self._connected = False
         self._ended = False
         self._upload: Upload | None = None
@@ -37,7 +35,7 @@ class Lease:
 
     def again(self) -> Lease:
         """Return another lease on the same endpoint."""
-        return Lease(self.endpoint, self._timeouts, self._rules)
+        return Lease(self.pool, self.endpoint)
 
     def exchange(self, request: UpstreamRequest, *, fresh: bool) -> Exchange:
         """Send `request` and return its exchange once the response head is there.
@@ -50,31 +48,34 @@ class Lease:
             connection = self._connection(request, fresh=fresh)
             self._send(connection, request)
             self._await_head(connection, request)
-            return Exchange(connection, request, self._rules, self._release, self._timeouts.idle)
+            return Exchange(self, connection, request)
         except BaseException as error:
             self._fail(connection, error)
             raise
 
     def _connection(self, request: UpstreamRequest, *, fresh: bool) -> Connection:
         endpoint = self.endpoint
-        while not fresh:
-            connection = endpoint.idle.take()
-            if connection is None:
-                break
-            # What must not be sent twice never goes out on a connection that is already closed: one
-            # system call finds that out before a byte is written.
-            if request.method in IDEMPOTENT or connection.stream.peek() is None:
-                self._connected = True
-                return connection
+        connection = None if fresh else endpoint.idle.take()
+        # What must not be sent twice never goes out on a connection that is already closed: one
+        # system call finds that out before a byte is written.
+        while (
+            connection is not None
+            and request.method not in IDEMPOTENT
+            and connection.stream.peek() is not None
+        ):
             connection.close()
-        stream = endpoint.connect(min(self._timeouts.connect, request.ends - monotonic()))
+            connection = endpoint.idle.take()
+        if connection is not None:
+            self._connected = True
+            return connection
+        stream = endpoint.connect(min(self.pool.timeouts.connect, request.ends - monotonic()))
         self._connected = True
         return Connection(stream)
 
     def _send(self, connection: Connection, request: UpstreamRequest) -> None:
         stream, body = connection.stream, request.body
         connection.begin(head_only=request.method == "HEAD")
-        stream.deadline = min(monotonic() + self._timeouts.response, request.ends)
+        stream.deadline = min(monotonic() + self.pool.timeouts.response, request.ends)
         ready = body.ready() if body is not None and not request.expects else None
         head = request.head(self.endpoint)
         try:
@@ -88,10 +89,10 @@ class Lease:
                 reused=reused,
             ) from error
         if body is not None and ready is None:
-            self._upload = Upload(body, stream, self._timeouts, expects=request.expects)
+            self._upload = Upload(body, stream, self.pool.timeouts, expects=request.expects)
 
     def _await_head(self, connection: Connection, request: UpstreamRequest) -> None:
-        while not connection.status:
+        while True:
             try:
                 connection.read_head()
             except UpstreamError:
@@ -100,6 +101,8 @@ class Lease:
                 raise
             if connection.interim:
                 self._pass_interim(connection, request)
+            if connection.status:
+                break
         if self._upload is not None:
             self._upload.answered = True
 
@@ -129,7 +132,7 @@ class Lease:
         upload.stop()
         return True
 
-    def _release(self, connection: Connection, failure: UpstreamError | None) -> None:
+    def release(self, connection: Connection, failure: UpstreamError | None) -> None:
         """Take the connection back from its exchange and end the lease."""
         if self._upload is not None and self._stop_upload():
             connection.spoiled = True

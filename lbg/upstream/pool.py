@@ -24,7 +24,17 @@ class NoEndpoint(LbgError):
 class Pool:
     """Hands out leases in the order of its balancer. Blocks for nothing."""
 
-    __slots__ = ("_balancer", "_rules", "config", "endpoints", "name", "retries")
+    __slots__ = (
+        "_balancer",
+        "endpoints",
+        "keep_host",
+        "name",
+        "replay_buffer",
+        "response_rules",
+        "retries",
+        "timeouts",
+        "total_timeout",
+    )
 
     def __init__(
         self,
@@ -35,11 +45,14 @@ class Pool:
         rules: ResponseRules,
     ) -> None:
         self.name = name
-        self.config = config
         self.endpoints = endpoints
         self.retries = RetryPolicy(config.retry.attempts)
+        self.timeouts = config.timeouts
+        self.total_timeout = config.timeouts.total
+        self.replay_buffer = config.retry.buffer
+        self.keep_host = config.host == "client"
+        self.response_rules = rules
         self._balancer = balancer
-        self._rules = rules
 
     def __repr__(self) -> str:
         return f"<Pool {self.name} {list(self.endpoints)}>"
@@ -48,7 +61,7 @@ class Pool:
         """Return a lease on the best endpoint not in `tried`. Raises NoEndpoint."""
         for endpoint in self._balancer.order(key, now):
             if endpoint not in tried:
-                return Lease(endpoint, self.config.timeouts, self._rules)
+                return Lease(self, endpoint)
         raise NoEndpoint(self.name)
 
     def retire_idle(self, now: float) -> None:

@@ -21,7 +21,17 @@ class UpstreamRequest:
     awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when all of it must be over (CLOCK_MONOTONIC).
     """
 
-    __slots__ = ("after_host", "before_host", "body", "ends", "expects", "host", "method", "on_interim", "upgrades")
+    __slots__ = (
+        "after_host",
+        "before_host",
+        "body",
+        "ends",
+        "expects",
+        "host",
+        "method",
+        "on_interim",
+        "upgrades",
+    )
 
     def __init__(self, method: str, before_host: bytes, host: bytes | None, after_host: bytes) -> None:
         self.method = method

@@ -36,7 +36,9 @@ class RetryPolicy:
 
     attempts: int = 3
 
-    def decide(self, method: str, failure: UpstreamError, attempt: int, *, replayable: bool) -> Retry | GiveUp:
+    def decide(
+        self, method: str, failure: UpstreamError, attempt: int, *, replayable: bool
+    ) -> Retry | GiveUp:
         """Return what follows `failure` of the `attempt`-th try (from 1) of a request with `method`.
 
         `replayable` tells whether the request's body, if any, can be sent once more.

@@ -125,13 +125,13 @@ class RawClient:
         """Wait for the peer to close; False when it does not, MalformedMessageError when it sends more."""
         self._sock.settimeout(timeout)
         try:
-            closed = not self._stream.fill()
+            closed = not self.unread and not self._stream.fill()
         except TimeoutError:
             closed = False
         finally:
             self._sock.settimeout(self.timeout)
-        if self._stream.buffered:
-            raise MalformedMessageError(f"bytes after the last response: {self._stream.buffered[:200]!r}")
+        if self.unread:
+            raise MalformedMessageError(f"bytes after the last response: {self.unread[:200]!r}")
         return closed
 
     def finish_sending(self) -> None:
