@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,19 +34,20 @@ if TYPE_CHECKING:
 _START_RANGE: Final = 1 << 16
 
 
-class Application:
-    """Sends a request to the proxy or, when it came in by the admin listener, to the control app."""
+Application = Callable[[dict[str, Any], Any], "Iterable[bytes]"]
 
-    def __init__(self, proxy: ProxyHandler, control: ControlApp, admin_port: str) -> None:
-        self._proxy = proxy
-        self._control = control
-        self._admin_port = admin_port
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+def _dispatch(proxy: ProxyHandler, control: ControlApp, admin_port: str) -> Application:
+    """Return the application: the proxy, or the control app for what came in by the admin listener."""
+    handle = proxy.handle
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         listener = environ.get("lbg.listener")
-        if listener == "public" or (listener is None and environ["SERVER_PORT"] != self._admin_port):
-            return self._proxy(environ, start_response)
-        return self._control(environ, start_response)
+        if listener == "public" or (listener is None and environ["SERVER_PORT"] != admin_port):
+            return handle(environ, start_response)
+        return control(environ, start_response)
+
+    return application
 
 
 def create(environ: Mapping[str, str]) -> Application:
@@ -84,7 +86,7 @@ def _build(published: Published, cells: Cells, worker: int) -> Application:
     forwarding = Forwarding(config.server.trusted_proxies, config.server.via, rfc7239=config.server.forwarded)
     heads = HeadBuilder(forwarding, underscores=config.server.underscore_headers)
     proxy = ProxyHandler(_routes(config), pools, forwarding, heads)
-    return Application(proxy, ControlApp(published, cells), str(config.admin.bind.port))
+    return _dispatch(proxy, ControlApp(published, cells), str(config.admin.bind.port))
 
 
 def _pool(

@@ -83,7 +83,7 @@ class Forwarding:
             parsed = parsed.ipv4_mapped
         return any(parsed in network for network in self._trusted)
 
-    def is_loop(self, via: list[bytes]) -> bool:
+    def is_loop(self, via: tuple[bytes, ...]) -> bool:
         """Return whether our pseudonym already stands in Via: the request came back to us."""
         for entry in b",".join(via).split(b","):
             words = entry.split()

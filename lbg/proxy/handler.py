@@ -49,7 +49,8 @@ class ProxyHandler:
         prefix = os.urandom(6).hex()
         self._ids = (f"{prefix}{number:08x}" for number in itertools.count(1))
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def handle(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, as a WSGI application."""
         record = environ["lbg.exchange"] = Record(next(self._ids))
         try:
             return self._forward(environ, start_response, record)

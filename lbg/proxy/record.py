@@ -11,22 +11,26 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """Filled in as the request goes its way; `failures` are the attempts that brought no answer."""
+    """Filled in as the request goes its way; `failures` are the attempts that brought no answer.
 
-    __slots__ = ("client", "endpoint", "failures", "gave_up", "reason", "request_id", "route")
+    Most requests set few of these: class defaults make the rest free.
+    """
+
+    route: Route | None = None
+    endpoint: Endpoint | None = None
+    failures: tuple[tuple[Endpoint, UpstreamError], ...] = ()
+    gave_up = ""
+    reason: Reason | None = None
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
-        self.client = b""
-        self.route: Route | None = None
-        self.endpoint: Endpoint | None = None
-        self.failures: list[tuple[Endpoint, UpstreamError]] = []
-        self.gave_up = ""
-        self.reason: Reason | None = None
+
+    def __repr__(self) -> str:
+        return f"<Record {self.request_id} {self.story()}>"
 
     def failed(self, endpoint: Endpoint, failure: UpstreamError) -> None:
         """Note an attempt without an answer."""
-        self.failures.append((endpoint, failure))
+        self.failures = (*self.failures, (endpoint, failure))
 
     def story(self) -> str:
         """Return the failed attempts in words: `127.0.0.1:8001: connect refused; gave up: …`."""

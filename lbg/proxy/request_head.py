@@ -25,40 +25,24 @@ class Head:
     the protocol the client asks to switch to, `b""` for none.
     """
 
-    __slots__ = (
-        "_cookie_at",
-        "_cookies",
-        "chunked",
-        "expects",
-        "forwarding",
-        "host",
-        "length",
-        "lines",
-        "max_forwards",
-        "options",
-        "request_id",
-        "te_trailers",
-        "trailer",
-        "upgrade",
-        "via",
-    )
+    # Most requests set few of these: class defaults make the rest free.
+    host: bytes | None = None
+    length: int | None = None
+    options = _NOTHING
+    forwarding: Fields = []
+    via: tuple[bytes, ...] = ()
+    trailer: tuple[bytes, ...] = ()
+    request_id = b""
+    upgrade = b""
+    te_trailers = False
+    expects = False
+    chunked = False
+    max_forwards: int | None = None
+    _cookies: tuple[bytes, ...] = ()
+    _cookie_at = 0
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
-        self.host: bytes | None = None
-        self.length: int | None = None
-        self.options = _NOTHING
-        self.forwarding: Fields = []
-        self.via: list[bytes] = []
-        self.trailer: list[bytes] = []
-        self.request_id = b""
-        self.upgrade = b""
-        self.te_trailers = False
-        self.expects = False
-        self.chunked = False
-        self.max_forwards: int | None = None
-        self._cookies: list[bytes] = []
-        self._cookie_at = 0
 
     def note(self, rule: Rule, name: bytes, value: bytes) -> None:
         """Take in a field that does not simply pass."""
@@ -70,13 +54,13 @@ class Head:
         elif rule is Rule.CONNECTION:
             self.options |= connection_options(value)
         elif rule is Rule.FORWARDING:
-            self.forwarding.append((name, value))
+            self.forwarding = [*self.forwarding, (name, value)]
         elif rule is Rule.REQUEST_ID:
             self.request_id = value
         elif rule is Rule.TRANSFER_ENCODING:
             self.chunked = True
         elif rule is Rule.VIA:
-            self.via.append(value)
+            self.via = (*self.via, value)
             self.lines.append(b"Via: %b\r\n" % value)
         else:
             self._note_rare(rule, value)
@@ -86,7 +70,7 @@ class Head:
         if not self._cookies:
             self._cookie_at = len(self.lines)
             self.lines.append(b"")
-        self._cookies.append(value)
+        self._cookies = (*self._cookies, value)
         self.lines[self._cookie_at] = b"Cookie: %b\r\n" % b"; ".join(self._cookies)
 
     def _note_rare(self, rule: Rule, value: bytes) -> None:
@@ -94,7 +78,7 @@ class Head:
             codings = {coding.partition(b";")[0].strip().lower() for coding in value.split(b",")}
             self.te_trailers = b"trailers" in codings
         elif rule is Rule.TRAILER:
-            self.trailer.append(value)
+            self.trailer = (*self.trailer, value)
         elif rule is Rule.EXPECT:
             self.expects = value.lower() == b"100-continue"
         elif rule is Rule.UPGRADE:
@@ -103,7 +87,7 @@ class Head:
             self.max_forwards = int(value)
 
     def hop_lines(self) -> bytes:
-        """Return our own hop-by-hop fields for the next hop."""
+        """Return our own fields for the next hop only."""
         lines = b""
         if self.te_trailers and not self.upgrade:
             lines += b"TE: trailers\r\nConnection: TE\r\n"
@@ -171,9 +155,11 @@ class HeadBuilder:
             ours = forwarding.untrusted(peer, host, shown_id)
         lines = head.lines
         lines.append(ours)
-        lines.append(head.hop_lines())
+        if head.options or head.chunked or head.expects or head.max_forwards is not None:
+            lines.append(head.hop_lines())
         lines.append(b"\r\n")
         start = b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target)
         request = UpstreamRequest(method, start, b"Host: %b\r\n" % host if host else None, b"".join(lines))
-        request.upgrades = head.upgrade != b""
+        if head.upgrade:
+            request.upgrades = True
         return request

@@ -24,9 +24,12 @@ class Route:
 
 
 class RouteTable:
-    """An immutable index over routes: a dict look-up per candidate host and per path segment."""
+    """An immutable index over routes: a dict look-up per candidate host and per path segment.
 
-    __slots__ = ("_any", "_hosts", "_only", "_wildcards")
+    `only` is the catch-all route when there is no other, so that nothing need be compared.
+    """
+
+    __slots__ = ("_any", "_hosts", "_wildcards", "only")
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._hosts: dict[str, dict[str, Route]] = {}
@@ -35,7 +38,7 @@ class RouteTable:
         for route in routes:
             self._paths_of(route.host)[route.path.rstrip("/")] = route
         catch_all = self._any.get("") if len(self._any) == 1 else None
-        self._only = catch_all if not self._hosts and not self._wildcards else None
+        self.only = catch_all if not self._hosts and not self._wildcards else None
 
     def _paths_of(self, host: str) -> dict[str, Route]:
         if not host:
@@ -43,11 +46,6 @@ class RouteTable:
         if host.startswith("*."):
             return self._wildcards.setdefault(host[2:], {})
         return self._hosts.setdefault(host, {})
-
-    @property
-    def only(self) -> Route | None:
-        """The catch-all route when there is no other, so that nothing need be compared."""
-        return self._only
 
     def match(self, host: str, path: str) -> Route | None:
         """Return the most specific route for a lower-case `host` without port and a normalised `path`."""

@@ -7,53 +7,40 @@ from typing import TYPE_CHECKING
 
 from lbg.errors import ClientGone, StreamTimeout
 from lbg.server.body import EMPTY
+from lbg.server.parser import Request
 from lbg.server.response import WRITE_TIMEOUT
 
 if TYPE_CHECKING:
     from lbg.http.headers import Fields
     from lbg.net.stream import Stream
     from lbg.server.body import EmptyInput, RequestInput
-    from lbg.server.parser import Request
     from lbg.server.response import Response
 
 
 class Client:
     """What an application may do with the connection besides answering; one per connection.
 
-    `taken` says that the application has the stream and speaks another protocol on it.
+    `request` and `body` are those of the request being answered. `taken` says that the application has the stream and speaks another protocol on it.
     """
 
-    __slots__ = ("_body", "_request", "_response", "_stream", "taken")
+    __slots__ = ("_response", "_stream", "body", "request", "taken")
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, response: Response) -> None:
         self._stream = stream
-        self._request: Request | None = None
-        self._response: Response | None = None
-        self._body: RequestInput | EmptyInput = EMPTY
-        self.taken = False
-
-    def begin(self, request: Request, response: Response, body: RequestInput | EmptyInput) -> None:
-        """Turn to the next request of the connection."""
-        self._request = request
         self._response = response
-        self._body = body
-
-    def set_trailers(self, trailers: Fields) -> None:
-        """Send `trailers` after the response, where its framing has a place for them."""
-        if self._response is not None:
-            self._response.set_trailers(trailers)
+        self.request = Request()
+        self.body: RequestInput | EmptyInput = EMPTY
+        self.taken = False
 
     def send_interim(self, status: int, fields: Fields) -> None:
         """Send a 1xx response; a 100 only once, and only to a client that still awaits it.
 
         An HTTP/1.0 client gets none (RFC 9110 section 15.2). Raises ClientGone when the client left.
         """
-        if self._response is None or self._request is None or self._response.begun:
-            return
-        if self._request.version == "1.0":
+        if self._response.begun or self.request.version == "1.0":
             return
         if status == 100:
-            self._body.answer_continue()
+            self.body.answer_continue()
             return
         head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (
             status,
@@ -73,7 +60,5 @@ class Client:
         """
         self.taken = True
         self._stream.disarm()
-        rest = b""
-        if self._request is not None:
-            rest, self._request.rest = self._request.rest, b""
+        rest, self.request.rest = self.request.rest, b""
         return self._stream, rest

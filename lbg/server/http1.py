@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lbg.net.stream import Stream
-    from lbg.server.body import EmptyInput
     from lbg.server.environ import Environ
     from lbg.server.parser import Request
     from lbg.server.service import Service
@@ -43,6 +42,7 @@ class Http1Connection:
         "_environ",
         "_greenlet",
         "_parser",
+        "_response",
         "_service",
         "_unwatchable",
         "idle",
@@ -54,8 +54,9 @@ class Http1Connection:
         self._service = service
         self.stream = stream
         self._environ = environ
-        self._client = environ["lbg.client"] = Client(stream)
-        environ["lbg.trailers"] = self._client.set_trailers
+        self._response = Response(stream)
+        self._client = environ["lbg.client"] = Client(stream, self._response)
+        environ["lbg.trailers"] = self._response.set_trailers
         environ["lbg.early"] = self._client.send_interim
         self._parser = RequestParser(service.settings.max_header_bytes)
         self._greenlet = gevent.getcurrent()
@@ -125,15 +126,13 @@ class Http1Connection:
         service = self._service
         environ = self._environ.copy()
         fill_environ(environ, request, service.keys)
-        response = Response(
-            self.stream, request, service.date, keep_alive=request.keep_alive and not service.stopping
-        )
-        body: RequestInput | EmptyInput = EMPTY
-        if request.pieces or not request.complete:
-            body = self._input(request, environ)
-        environ["wsgi.input"] = body
-        client = self._client
-        client.begin(request, response, body)
+        response, client = self._response, self._client
+        response.begin(request, service.date, keep_alive=request.keep_alive and not service.stopping)
+        client.request = request
+        if request.complete and not request.pieces:
+            client.body = environ["wsgi.input"] = EMPTY
+        else:
+            client.body = environ["wsgi.input"] = self._input(request, environ)
         service.requests += 1
         service.active.add(self)
         try:

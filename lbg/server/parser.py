@@ -37,36 +37,22 @@ class Request:
     `upgrade` says that it asks to switch protocols; `rest` are the bytes after it then.
     """
 
-    __slots__ = (
-        "chunked",
-        "complete",
-        "fields",
-        "keep_alive",
-        "length",
-        "method",
-        "pieces",
-        "received",
-        "rest",
-        "target",
-        "trailers",
-        "upgrade",
-        "version",
-    )
+    # Most requests set few of these: class defaults make the rest free.
+    target = b""
+    pieces: list[bytes] = []
+    received = 0
+    length = 0
+    complete = False
+    chunked = False
+    upgrade = False
+    rest = b""
+    trailers: Fields = []
+    method = ""
+    version = ""
+    keep_alive = False
 
     def __init__(self) -> None:
-        self.target = b""
         self.fields: Fields = []
-        self.pieces: list[bytes] = []
-        self.received = 0
-        self.complete = False
-        self.upgrade = False
-        self.rest = b""
-        self.trailers: Fields = []
-        self.method = ""
-        self.version = ""
-        self.keep_alive = False
-        self.chunked = False
-        self.length = 0
 
     def __repr__(self) -> str:
         return (
@@ -182,30 +168,36 @@ class RequestParser:
         self.begun = True
 
     def on_url(self, part: bytes) -> None:
-        self.current.target += part
+        request = self.current
+        request.target = request.target + part if request.target else part
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._sink.append((name, value))
 
     def on_headers_complete(self) -> None:
         request, parser = self.current, self._parser
-        request.method = parser.get_method().decode("ascii")
+        request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
         request.keep_alive = parser.should_keep_alive()
         request.upgrade = parser.should_upgrade()
-        self._sink = request.trailers
+        self._sink = []
         self.begun = False
         self._progress = True
         self.heads.append(request)
 
     def on_body(self, data: bytes) -> None:
         request = self.current
-        request.pieces.append(data)
+        if request.pieces:
+            request.pieces.append(data)
+        else:
+            request.pieces = [data]
         request.received += len(data)
         self._progress = True
 
     def on_message_complete(self) -> None:
         self.current.complete = True
+        if self._sink:
+            self.current.trailers = self._sink
         self._progress = True
 
     def _upgrade(self, rest: bytes) -> None:

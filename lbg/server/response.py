@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lbg.http.framing import Framing, chunk, has_no_body, last_chunk
 from lbg.http.headers import REMEMBERED
+from lbg.server.parser import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lbg.http.headers import Fields
     from lbg.net.stream import Stream
-    from lbg.server.parser import Request
 
 WRITE_TIMEOUT: Final = 60.0  # seconds in which the client must take something; nginx's send_timeout
 _JOIN: Final = 16384  # bytes up to which copying head and body together is cheaper than a second buffer
@@ -49,7 +49,7 @@ class BrokenResponse(Exception):
 
 
 class Response:
-    """`start_response` for one request, and the writer of what follows it.
+    """`start_response` and the writer of what follows; one per connection, for one request at a time.
 
     `keep_alive` tells afterwards whether the connection can serve another request.
     """
@@ -68,17 +68,21 @@ class Response:
         "keep_alive",
     )
 
-    def __init__(self, stream: Stream, request: Request, date: str, *, keep_alive: bool) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._framing = _NONE
+        self._headers: Headers = []
+        self._trailers: Fields = []
+        self.begin(Request(), "", keep_alive=False)
+
+    def begin(self, request: Request, date: str, *, keep_alive: bool) -> None:
+        """Turn to the response to `request`; `date` is the Date line for one that has none."""
         self._request = request
         self._date = date
         self._status = ""
-        self._headers: Headers = []
         self._head_sent = False
-        self._framing = _NONE
         self._length = -1
         self._sent = 0
-        self._trailers: Fields = []
         self.keep_alive = keep_alive
 
     @property
@@ -129,7 +133,8 @@ class Response:
             self.write(b"")
         if self._framing is _CHUNKED:
             self._stream.deadline = monotonic() + WRITE_TIMEOUT
-            self._stream.send(last_chunk(self._trailers))
+            trailers, self._trailers = self._trailers, []
+            self._stream.send(last_chunk(trailers))
         elif self._framing is _BY_LENGTH and self._sent != self._length:
             raise BrokenResponse(f"Content-Length was {self._length}, the body had {self._sent} bytes")
 

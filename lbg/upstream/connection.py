@@ -76,7 +76,17 @@ class Connection:
         self.spoiled = False
         self.rest = b""
         self._parser: Any = HttpResponseParser(self)
-        self.begin(head_only=False)
+        self._head_only = False
+        self._fed = 0
+        self.progress = HEAD
+        self.status = 0
+        self.phrase = b""
+        self.fields: Fields = []
+        self._sink = self.fields
+        self.trailers: Fields = []
+        self.interim: list[tuple[int, Fields]] = []
+        self.pieces: list[bytes] = []
+        self.received = 0
 
     def __repr__(self) -> str:
         return (
@@ -89,12 +99,9 @@ class Connection:
         self.progress = HEAD
         self.status = 0
         self.phrase = b""
-        self.fields: Fields = []
-        self.trailers: Fields = []
-        self.interim: list[tuple[int, Fields]] = []
-        self.pieces: list[bytes] = []
+        self.fields = self._sink = []
+        self.pieces = []
         self.received = 0
-        self._sink = self.fields
         self._head_only = head_only
         self._fed = 0
 
@@ -103,7 +110,7 @@ class Connection:
             self.spoiled = True  # bytes after the end of the response: nobody asked for them
 
     def on_status(self, phrase: bytes) -> None:
-        self.phrase += phrase
+        self.phrase = self.phrase + phrase if self.phrase else phrase
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._sink.append((name, value))
@@ -119,7 +126,7 @@ class Connection:
             return
         self.status = status
         self.progress = BODY
-        self._sink = self.trailers
+        self._sink = self.trailers = []
         if not parser.should_keep_alive():
             self.spoiled = True
 

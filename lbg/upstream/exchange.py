@@ -91,7 +91,9 @@ class Exchange:
             if type(rule) is str:
                 headers.append((rule, value.decode("latin-1")))
             elif rule is Rule.CONTENT_LENGTH:
-                self.length = self._content_length(value)
+                if self.length >= 0 or not value.isdigit():
+                    self._refuse("Content-Length twice or not a number")
+                self.length = int(value)
                 headers.append(("Content-Length", value.decode("latin-1")))
             elif rule is Rule.CONNECTION:
                 options |= connection_options(value)
@@ -111,11 +113,6 @@ class Exchange:
             named = removable(options)
             headers = [field for field in headers if field[0].lower().encode("latin-1") not in named]
         return headers
-
-    def _content_length(self, value: bytes) -> int:
-        if self.length >= 0 or not value.isdigit():
-            self._refuse("Content-Length twice or not a number")
-        return int(value)
 
     def _transfer_encoding(self, value: bytes) -> None:
         # Anything but chunked alone would reach the client with a coding that nothing names any more.

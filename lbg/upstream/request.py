@@ -21,28 +21,18 @@ class UpstreamRequest:
     awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when all of it must be over (CLOCK_MONOTONIC).
     """
 
-    __slots__ = (
-        "after_host",
-        "before_host",
-        "body",
-        "ends",
-        "expects",
-        "host",
-        "method",
-        "on_interim",
-        "upgrades",
-    )
+    # Most requests set few of these: class defaults make the rest free.
+    body: RequestBody | None = None
+    expects = False
+    upgrades = False
+    ends = NEVER
+    on_interim: Callable[[int, Fields], None] | None = None
 
     def __init__(self, method: str, before_host: bytes, host: bytes | None, after_host: bytes) -> None:
         self.method = method
         self.before_host = before_host
         self.host = host
         self.after_host = after_host
-        self.body: RequestBody | None = None
-        self.expects = False
-        self.upgrades = False
-        self.ends = NEVER
-        self.on_interim: Callable[[int, Fields], None] | None = None
 
     def __repr__(self) -> str:
         return f"<UpstreamRequest {self.before_host.decode('latin-1').strip()}>"
