@@ -74,15 +74,14 @@ def create(environ: Mapping[str, str]) -> Application:
 def _build(published: Published, cells: Cells, worker: int) -> Application:
     config = published.snapshot.config
     rules = ResponseRules(underscores=config.server.underscore_headers)
-    pools = {}
+    pools: dict[str, Pool] = {}
     for name, pool in config.pools.items():
         slots = {
             endpoint.url: counters(worker, published.slots[identity(name, endpoint.address.text)])
             for endpoint in pool.endpoints
         }
         pools[name] = _pool(name, pool, cells, slots, rules)
-    for pool in pools.values():
-        DEADLINES.on_tick(pool.retire_idle)
+        DEADLINES.on_tick(pools[name].retire_idle)
     forwarding = Forwarding(config.server.trusted_proxies, config.server.via, rfc7239=config.server.forwarded)
     heads = HeadBuilder(forwarding, underscores=config.server.underscore_headers)
     proxy = ProxyHandler(_routes(config), pools, forwarding, heads)

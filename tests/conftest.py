@@ -33,7 +33,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Let a skip fail under LBG_TEST_NO_SKIP=1, and show what lbg said during a test that failed."""
     report = _fail_if_skipped((yield))
     if report.failed:
-        report.sections += [(f"log of {process!r}", process.log()[-20000:]) for process in RUNNING]
+        report.sections += [(f"log of {process!r}", process.log()[-4000:]) for process in RUNNING]
     return report
 
 

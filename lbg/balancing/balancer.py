@@ -14,11 +14,11 @@ class Weighted(Protocol):
     weight: int
 
 
-E = TypeVar("E", bound=Weighted, covariant=True)
+E_co = TypeVar("E_co", bound=Weighted, covariant=True)
 
 
-class Balancer(Protocol[E]):
+class Balancer(Protocol[E_co]):
     """Ranks one fixed set of endpoints; built anew when the set changes."""
 
-    def order(self, key: bytes | None, now: float) -> Iterator[E]:
+    def order(self, key: bytes | None, now: float) -> Iterator[E_co]:
         """Yield endpoints, best first, each once. `now` is CLOCK_MONOTONIC seconds."""

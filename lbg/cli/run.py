@@ -12,7 +12,9 @@ import typer
 
 from lbg.cli.failure import fail
 
-_GUNICORN = ("-m", "gunicorn", "-c", "python:lbg.server.gunicorn_conf", "lbg.wsgi")
+# By path, not as python:lbg.server.gunicorn_conf: gunicorn executes a file anew at each reload.
+_SETTINGS = Path(__file__).parent.parent / "server" / "gunicorn_conf.py"
+_GUNICORN = ("-m", "gunicorn", "-c", str(_SETTINGS), "lbg.wsgi")
 _FLAGS = {
     "LBG_ENDPOINTS": "--endpoint",
     "LBG_SERVER__BIND": "--bind",

@@ -180,9 +180,8 @@ def _bare_address(entry: bytes) -> str | None:
 
 def _rfc7239(address: bytes, host: bytes, proto: bytes, before: bytes) -> bytes:
     # RFC 7239 section 6: IPv6 in brackets and quotes, and a peer without an address is "unknown".
+    node = address
     if b":" in address:
-        node = b'"[%b]"' % address if address != b"unix:" else b"unknown"
-    else:
-        node = address
+        node = b"unknown" if address == b"unix:" else b'"[%b]"' % address
     element = b'for=%b;host="%b";proto=%b' % (node, host, proto)
     return b"Forwarded: %b\r\n" % (b"%b, %b" % (before, element) if before else element)

@@ -36,7 +36,7 @@ def is_authority(value: str) -> bool:
 
 
 def split_absolute(target: bytes) -> tuple[bytes, bytes] | None:
-    """Return (authority, origin-form) of an absolute-form target, None when it is not one (RFC 9112 3.2.2)."""
+    """Return (authority, origin-form) of an absolute-form target, None for others (RFC 9112 3.2.2)."""
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
         return None

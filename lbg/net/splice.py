@@ -38,7 +38,7 @@ class Pipe:
         try:
             fcntl.fcntl(self._writer, _F_SETPIPE_SZ, _PIPE_SIZE)
         except PermissionError:
-            pass  # over the user's share of pipe memory: the default 64 KiB moves the same bytes in more steps
+            pass  # over the user's share of pipe memory: the default 64 KiB just takes more steps
 
     def fill(self, source: Stream, limit: int) -> int:
         """Take up to `limit` bytes from `source`; 0 is its end. Waits until there are some."""
@@ -54,6 +54,7 @@ class Pipe:
 
     def drain(self, sink: Stream, *, more: bool) -> None:
         """Write all that is held to `sink`; `more` says that further bytes follow at once."""
+        sink.flush()
         descriptor = sink.sock.fileno()
         flags = _MOVE | _NONBLOCK | (_MORE if more else 0)
         while self.held:

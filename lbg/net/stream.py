@@ -1,8 +1,8 @@
 """A connected socket under gevent, at the least cost per wait that gevent allows.
 
 Waiting first and receiving then saves the failed `recv` and its exception that gevent's own
-socket pays on every empty read (measured: 45 against 65 µs for a bare relayed request). The
-write watcher exists only once a send has blocked, which keeps an idle connection small.
+socket pays on every empty read. The write watcher exists only once a send has blocked, which keeps
+an idle connection small.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from gevent.monkey import get_original
 
 from lbg.errors import StreamTimeout
 from lbg.net.deadline import DEADLINES, NEVER
+from lbg.net.outbox import OUTBOX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,16 +27,18 @@ else:
 
 READ: Final = 1
 WRITE: Final = 2
+SMALL: Final = 16384  # bytes up to which a write waits for the end of the loop's turn
 
 
 class Stream:
     """A non-blocking socket whose calls block the greenlet, never the worker.
 
-    Every wait ends at `deadline` (CLOCK_MONOTONIC seconds) with `StreamTimeout`. Other failures
-    are the `OSError` of the socket call.
+    Every wait ends at `deadline` (CLOCK_MONOTONIC seconds) with `StreamTimeout`. Other failures are
+    the `OSError` of the socket call. `unwritten` says that a small write failed later, as a whole:
+    the peer has seen none of it, and reading reports the end.
     """
 
-    __slots__ = ("_armed", "_hub", "_writer", "deadline", "reader", "sock")
+    __slots__ = ("_armed", "_held", "_hub", "_writer", "deadline", "reader", "sock", "unwritten")
 
     def __init__(self, sock: Socket) -> None:
         self.sock = sock
@@ -43,11 +46,13 @@ class Stream:
         self.reader: Any = self._hub.loop.io(sock.fileno(), READ)
         self._writer: Any = None
         self._armed = False
+        self._held = b""
+        self.unwritten = False
         self.deadline = NEVER
         DEADLINES.watch(self)
 
     def __repr__(self) -> str:
-        return f"<Stream fd={self.sock.fileno()} deadline={self.deadline}>"
+        return f"<Stream fd={self.sock.fileno()} deadline={self.deadline} held={len(self._held)}>"
 
     @property
     def closed(self) -> bool:
@@ -60,9 +65,12 @@ class Stream:
 
     def wait_writable(self) -> None:
         """Block until the kernel takes more bytes."""
+        self._wait(self._write_watcher())
+
+    def _write_watcher(self) -> Any:
         if self._writer is None:
             self._writer = self._hub.loop.io(self.sock.fileno(), WRITE)
-        self._wait(self._writer)
+        return self._writer
 
     def _wait(self, watcher: Any) -> None:
         while True:
@@ -87,21 +95,70 @@ class Stream:
                     raise
 
     def send(self, data: bytes) -> None:
-        """Write all of `data`."""
+        """Write all of `data`, a small piece at the end of this turn of the loop."""
+        held = len(self._held)
+        if held + len(data) > SMALL or (held and self._writer is not None and self._writer.active):
+            self._send_now(data)
+        elif held:
+            self._held += data
+        elif data:
+            self._held = data
+            OUTBOX.add(self)
+
+    def _send_now(self, data: bytes) -> None:
+        self.flush()
         try:
             sent = self.sock.send(data)
         except BlockingIOError:
             sent = 0
-        if sent != len(data):
-            self._send_rest(memoryview(data)[sent:])
+        self._send_all(memoryview(data)[sent:])
 
-    def _send_rest(self, rest: memoryview) -> None:
+    def flush(self) -> None:
+        """Write all that `send` still holds."""
+        if self._held:
+            if self._writer is not None:
+                self._writer.stop()
+            data, self._held = self._held, b""
+            self._send_all(memoryview(data))
+
+    def _send_all(self, rest: memoryview) -> None:
         while rest:
-            self.wait_writable()
             try:
                 rest = rest[self.sock.send(rest) :]
             except BlockingIOError:
-                continue
+                self.wait_writable()
+
+    def write_held(self) -> None:
+        """Write what the kernel takes of what `send` holds; called by the outbox, in the hub."""
+        if not self._held or self.closed:
+            return
+        try:
+            self._held = self._held[self.sock.send(self._held) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.unwritten = True
+            self._give_up_writing()
+        if self._held:
+            self._write_watcher().start(self._write_more)
+
+    def _write_more(self) -> None:
+        try:
+            self._held = self._held[self.sock.send(self._held) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._give_up_writing()
+        if not self._held:
+            self._writer.stop()
+
+    def _give_up_writing(self) -> None:
+        self._held = b""
+        try:
+            # Whoever reads learns of it as the end of the stream.
+            self.sock.shutdown(stdlib_socket.SHUT_RDWR)
+        except OSError:
+            self.deadline = 0.0
 
     def arm(self, callback: Callable[..., None], *args: object) -> None:
         """Call `callback(*args)` in the hub when the stream turns readable while nobody waits for it."""
@@ -117,12 +174,13 @@ class Stream:
 
     def expire(self) -> None:
         """Cancel the current wait, if there is one."""
-        for watcher in (self.reader, self._writer):
-            if watcher is not None and watcher.active:
-                self._hub.cancel_wait(watcher, StreamTimeout())
+        if self.reader.active and not self._armed:
+            self._hub.cancel_wait(self.reader, StreamTimeout())
+        if self._writer is not None and self._writer.active and not self._held:
+            self._hub.cancel_wait(self._writer, StreamTimeout())
 
     def peek(self) -> bytes | None:
-        """Return the next byte without taking it, `b""` at the end of the stream, None when there is neither."""
+        """Return the next byte without taking it, `b""` at the end, None when neither has come."""
         try:
             return self.sock.recv(1, stdlib_socket.MSG_PEEK)
         except BlockingIOError:
@@ -131,18 +189,19 @@ class Stream:
             return b""
 
     def end_writing(self) -> None:
-        """Tell the peer that no more bytes will come; the read side stays open."""
-        try:
-            self.sock.shutdown(stdlib_socket.SHUT_WR)
-        except OSError:
-            self.deadline = 0.0  # already gone: whoever reads next ends at once
+        """Write what is held, then tell the peer that no more will come; the read side stays open."""
+        self.flush()
+        self.sock.shutdown(stdlib_socket.SHUT_WR)
 
     def close(self) -> None:
-        """Close the socket; waits of other greenlets on it end with `StreamTimeout`."""
+        """Close the socket; what is held is lost, and waits of other greenlets end with `StreamTimeout`."""
         if self.closed:
             return
         DEADLINES.forget(self)
         self.disarm()
+        if self._held and self._writer is not None:
+            self._writer.stop()
+        self._held = b""
         self.deadline = 0.0
         # libev must let go of the descriptor before the kernel may give its number away again.
         self._hub.cancel_waits_close_and_then((self.reader, self._writer), StreamTimeout, self.sock.close)

@@ -33,11 +33,10 @@ class _Direction:
                 if not data:
                     break
                 sink.send(data)
+            sink.end_writing()
         except (OSError, StreamTimeout):
             source.close()
             sink.close()
-        else:
-            sink.end_writing()
 
 
 def relay_both_ways(client: Stream, upstream: Stream, idle_timeout: float) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lbg.proxy.request_head import Head, HeadBuilder
     from lbg.routing.table import Route, RouteTable
     from lbg.upstream.pool import Pool
-    from lbg.upstream.request import UpstreamRequest
 
 log = logging.getLogger("lbg.proxy")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _INTERNET: Final = frozenset({stdlib_socket.AF_INET, stdlib_socket.AF_INET6})
 
 
-class Acceptor(StreamServer):  # type: ignore[misc]
+class Acceptor(StreamServer):
     """gevent's accept loop (full pools, back-off on errors), handing out raw sockets for `Stream`.
 
     It takes one connection per wake-up: workers share the listener, and one of them would
@@ -38,7 +38,7 @@ class Acceptor(StreamServer):  # type: ignore[misc]
 
     def do_read(self) -> tuple[Any, Any] | None:
         try:
-            fd, address = self._listener._accept()  # noqa: SLF001 - as gevent's own StreamServer does
+            fd, address = self._listener._accept()
         except BlockingIOError:
             return None  # another worker was faster
         sock = Socket(self._listener.family, stdlib_socket.SOCK_STREAM, 0, fileno=fd)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Client:
     """What an application may do with the connection besides answering; one per connection.
 
-    `request` and `body` are those of the request being answered. `taken` says that the application has the stream and speaks another protocol on it.
+    `request` and `body` are those of the request being answered. `taken` says that the application
+    has the stream and speaks another protocol on it.
     """
 
     __slots__ = ("_response", "_stream", "body", "request", "taken")

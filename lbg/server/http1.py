@@ -14,7 +14,7 @@ from lbg.server.body import EMPTY, RequestInput
 from lbg.server.client import Client
 from lbg.server.environ import fill_environ
 from lbg.server.parser import RequestParser
-from lbg.server.response import Response
+from lbg.server.response import WRITE_TIMEOUT, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,26 +70,29 @@ class Http1Connection:
         """Serve requests until the connection ends; never raises what the client caused."""
         service = self._service
         service.connections.add(self)
-        lingering = False
+        lingering = True
         try:
-            timeout = service.settings.header_timeout
-            while True:
-                request = self._await_request(timeout)
-                if request is None or not self._serve(request):
-                    lingering = request is not None and not request.complete
-                    break
-                timeout = service.settings.keepalive_timeout
+            lingering = self._serve_all()
         except RequestError as fault:
             self._refuse(fault)
-            lingering = True
         except (ClientGone, OSError, StreamTimeout):
             log.debug("client connection ended early", exc_info=True)
+            lingering = False
         finally:
             service.connections.discard(self)
-            if lingering:
-                self._linger()
-            self.stream.close()
-            self._parser.close()
+            self._close(lingering=lingering)
+
+    def _serve_all(self) -> bool:
+        """Serve requests until no more come; return whether the client may still be sending."""
+        settings = self._service.settings
+        timeout = settings.header_timeout
+        while True:
+            request = self._await_request(timeout)
+            if request is None:
+                return False
+            if not self._serve(request):
+                return not request.complete or self._parser.fault is not None
+            timeout = settings.keepalive_timeout
 
     def _await_request(self, timeout: float) -> Request | None:
         """Return the next request, None when the client sends no more."""
@@ -202,20 +205,24 @@ class Http1Connection:
         reply = make_reply(fault, "", "")
         head = [f"HTTP/1.1 {reply.status}\r\n", self._service.date, "Connection: close\r\n"]
         head += [f"{name}: {value}\r\n" for name, value in reply.headers]
-        self.stream.deadline = monotonic() + _LINGER_TIME
+        self.stream.send("".join([*head, "\r\n"]).encode("latin-1") + reply.body)
+
+    def _close(self, *, lingering: bool) -> None:
+        stream = self.stream
+        stream.deadline = monotonic() + (_LINGER_TIME if lingering else WRITE_TIMEOUT)
         try:
-            self.stream.send("".join([*head, "\r\n"]).encode("latin-1") + reply.body)
+            stream.flush()
+            if lingering:
+                self._linger()
         except (OSError, StreamTimeout):
-            log.debug("client left before it was told: %s", fault.detail)
+            log.debug("client left before it had all of its answer")
+        finally:
+            stream.close()
+            self._parser.close()
 
     def _linger(self) -> None:
         """Take what the client still sends for a moment: closing at once would reset our answer away."""
-        stream = self.stream
-        stream.end_writing()
+        self.stream.end_writing()
         ends = monotonic() + _LINGER_TIME
-        stream.deadline = ends
-        try:
-            while stream.recv(_LINGER_READ) and monotonic() < ends:
-                pass
-        except (OSError, StreamTimeout):
-            log.debug("client still sent when its time was over")
+        while self.stream.recv(_LINGER_READ) and monotonic() < ends:
+            pass

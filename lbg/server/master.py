@@ -162,7 +162,7 @@ class Master:
 
     def on_exit(self, server: Any) -> None:
         """Print the summary and remove a state directory that nobody asked to keep."""
-        print(self.summary(), file=sys.stderr, flush=True)  # noqa: T201
+        print(self.summary(), file=sys.stderr, flush=True)
         if self._fresh and self._directory is not None and not server.reexec_pid:
             directory.remove(self._directory)
 
@@ -208,7 +208,7 @@ def _raise_descriptor_limit(connections: int) -> None:
 
 def _exit(message: str) -> None:
     for line in message.splitlines():
-        print(f"lbg: {line}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"lbg: {line}", file=sys.stderr, flush=True)
     sys.exit(2)
 
 

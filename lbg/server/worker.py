@@ -24,6 +24,7 @@ class ProxyWorker(GeventWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.alive = True
         self.role = Role.COMBINED
         self.slot = 0
         self.generation = 0

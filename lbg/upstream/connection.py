@@ -41,8 +41,9 @@ class Connection:
     """Reads responses one after the other; the callbacks below are httptools' protocol.
 
     `served` counts the requests answered, `keep_alive` is the idle time in seconds the endpoint
-    announced, 0 if it did not, `expires` when it is retired while idle. `pieces` are body bytes read and not yet handed on, `received` counts them all, `spoiled` says that the connection cannot
-    serve another request.
+    announced, 0 if it did not, `expires` when it is retired while idle. `pieces` are body bytes
+    read and not yet handed on, `received` counts them all, `spoiled` says that the connection
+    cannot serve another request.
     """
 
     __slots__ = (
@@ -185,7 +186,7 @@ class Connection:
             self.end_of_head_only()
         if not first or not data.startswith(_KNOWN_START):
             self._check_version()
-        if self.status < 200 and self.status != 101 or self.status > 999:
+        if self.status < 200 and self.status != 101:
             self._refuse(f"status {self.status:03d}")
 
     def end_of_head_only(self) -> None:
@@ -238,7 +239,8 @@ class Connection:
         if self._fed:
             self._refuse(f"{detail} in the middle of the response head")
         reason = "upstream_reset_reused" if reused else "upstream_reset"
-        raise UpstreamError(reason, f"{detail} before a response", sent=Sent.WRITTEN, reused=reused)
+        sent = Sent.NOTHING if self.stream.unwritten else Sent.WRITTEN
+        raise UpstreamError(reason, f"{detail} before a response", sent=sent, reused=reused)
 
     def _refuse(self, detail: str) -> NoReturn:
         self.spoiled = True

@@ -18,7 +18,8 @@ class UpstreamRequest:
     """The head up to the Host line and after it, the body, and whom to tell of 1xx responses.
 
     `host` is the whole Host line, None to send the endpoint's own. `expects` tells that the client
-    awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when all of it must be over (CLOCK_MONOTONIC).
+    awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when
+    all of it must be over (CLOCK_MONOTONIC).
     """
 
     # Most requests set few of these: class defaults make the rest free.
