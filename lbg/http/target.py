@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -27,11 +28,21 @@ def is_authority(value: str) -> bool:
         return True
     if not _AUTHORITY.fullmatch(value):
         return False
-    port = "" if value.endswith("]") else value.partition("]")[2] or value
+    literal, bracket, port = value.rpartition("]")
+    if bracket and not _is_ipv6(literal[1:]):
+        return False
     if ":" in port and int(port.rpartition(":")[2]) > 65535:
         return False
     if len(_known_authorities) < _REMEMBERED:
         _known_authorities.add(value)
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text.replace("%25", "%", 1))
+    except ValueError:
+        return False
     return True
 
 

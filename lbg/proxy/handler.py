@@ -67,6 +67,8 @@ class ProxyHandler:
             if head.max_forwards == 0:
                 return _answer_options(start_response)
             head.max_forwards -= 1
+        if head.upgrade and environ["SERVER_PROTOCOL"] != "HTTP/1.1":
+            head.upgrade = b""
         peer = self._forwarding.peer(
             environ.get("REMOTE_ADDR", ""), environ["SERVER_PORT"], environ["wsgi.url_scheme"]
         )

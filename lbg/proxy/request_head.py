@@ -103,6 +103,15 @@ class Head:
         return lines
 
 
+def _protocols(upgrade: bytes) -> bytes:
+    """Return the protocols of an Upgrade field that may pass (RFC 9110 section 7.8).
+
+    h2c never does: the endpoint would speak HTTP/2 on a connection that clients share.
+    """
+    offered = [protocol.strip() for protocol in upgrade.split(b",")]
+    return b", ".join(protocol for protocol in offered if protocol and protocol.lower() != b"h2c")
+
+
 class HeadBuilder:
     """Takes request heads apart and puts them together for upstream; one per worker."""
 
@@ -118,10 +127,8 @@ class HeadBuilder:
             named = removable(options)
             if named:
                 head = self._sort(without(fields, named))
-        # RFC 9110 section 7.8: Upgrade counts only when Connection names it. h2c never passes: the
-        # endpoint would then speak HTTP/2 on a connection that clients share.
-        if head.upgrade and (b"upgrade" not in options or head.upgrade.strip().lower().startswith(b"h2c")):
-            head.upgrade = b""
+        if head.upgrade:
+            head.upgrade = _protocols(head.upgrade) if b"upgrade" in options else b""
         return head
 
     def _sort(self, fields: Fields) -> Head:

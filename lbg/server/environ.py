@@ -117,4 +117,6 @@ def _other_form(request: Request) -> None:
     others = [field for field in request.fields if field[0].lower() != b"host"]
     if len(request.fields) - len(others) > 1:
         raise RequestError("bad_request", "The request has more than one Host.")
+    if len(request.fields) == len(others) and request.version == "1.1":
+        raise RequestError("bad_request", "The request has no Host.")
     request.fields = [(b"Host", authority), *others]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lbg.http.headers import Fields
 
 MAX_FIELDS: Final = 256
-_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ")
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 
 
@@ -96,7 +96,7 @@ class RequestParser:
     def feed(self, data: bytes) -> None:
         """Parse `data`; faults are stored, never raised, since earlier requests may still wait."""
         self._progress = False
-        self._first_line = self._first_line + data if self._unfinished else data
+        self._first_line = self._first_line + data if self.begun else data
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -131,8 +131,9 @@ class RequestParser:
             if request.version == "0.9":
                 raise RequestError("bad_request", "The request line has no HTTP version.")
             raise RequestError("bad_request", "Only HTTP/1.0 and HTTP/1.1 are spoken here.", status=505)
-        if b" HTTP/" not in self._first_line and not self.heads:
-            raise RequestError("bad_request", "The request line names another protocol.")
+        # RFC 9112 section 3: single spaces, and no other protocol that llhttp happens to know.
+        if b"%b %b HTTP/1." % (request.method.encode(), request.target) not in self._first_line:
+            raise RequestError("bad_request", "The request line is malformed.")
         if len(request.fields) > MAX_FIELDS:
             raise RequestError("headers_too_large", f"The request has more than {MAX_FIELDS} header fields.")
         if len(self._first_line) > self._limit:
@@ -195,10 +196,14 @@ class RequestParser:
         self._progress = True
 
     def on_message_complete(self) -> None:
-        self.current.complete = True
-        if self._sink:
-            self.current.trailers = self._sink
         self._progress = True
+        trailers = self._sink
+        if trailers:
+            if sum(len(name) + len(value) + 4 for name, value in trailers) > self._limit:
+                self._too_large()
+                return
+            self.current.trailers = trailers
+        self.current.complete = True
 
     def _upgrade(self, rest: bytes) -> None:
         """Handle llhttp's stop at a request to switch protocols.
@@ -208,7 +213,8 @@ class RequestParser:
         """
         request = self.current
         request.rest = rest
-        self._progress = True
+        if request.method == "CONNECT":
+            request.keep_alive = False
         framing = framing_fields(request.fields)
         if request.method == "CONNECT" or not framing:
             return

@@ -22,6 +22,7 @@ BODY_READ: Final = 65536
 MAX_HEAD: Final = 262144  # bytes of one response head; HAProxy stops at 16 KiB, Node at 16 KiB, Go at 1 MiB
 MAX_INTERIM: Final = 32  # 1xx responses before the final one
 _KNOWN_START: Final = b"HTTP/1.1 "
+_PROTOCOL: Final = b"HTTP/"
 
 
 class Progress(IntEnum):
@@ -52,6 +53,7 @@ class Connection:
         "_interim_status",
         "_parser",
         "_sink",
+        "_start",
         "expires",
         "fields",
         "interim",
@@ -79,6 +81,7 @@ class Connection:
         self._parser: Any = HttpResponseParser(self)
         self._head_only = False
         self._fed = 0
+        self._start = b""
         self.progress = HEAD
         self.status = 0
         self.phrase = b""
@@ -105,6 +108,7 @@ class Connection:
         self.received = 0
         self._head_only = head_only
         self._fed = 0
+        self._start = b""
 
     def on_message_begin(self) -> None:
         if self.progress is COMPLETE:
@@ -142,6 +146,8 @@ class Connection:
             self.fields = self._sink = []
             self.phrase = b""
         elif self.progress is BODY:
+            if self.trailers and _size(self.trailers) > MAX_HEAD:
+                raise ValueError(f"its trailer section is larger than {MAX_HEAD} bytes")
             self.progress = COMPLETE
 
     def read_head(self) -> None:
@@ -166,6 +172,8 @@ class Connection:
     def _feed_head(self, data: bytes) -> None:
         first = self._fed == 0
         self._fed += len(data)
+        if len(self._start) < len(_PROTOCOL):
+            self._start = (self._start + data)[: len(_PROTOCOL)]
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -174,7 +182,7 @@ class Connection:
         except HttpParserError as error:
             # After a whole response, what follows is the next one's fault, and nobody awaits that.
             self.spoiled = True
-            if self.progress is HEAD:
+            if self.progress is not COMPLETE and not (self._head_only and self.progress is BODY):
                 self._refuse(str(error))
         if self.progress is HEAD:
             if self._fed > MAX_HEAD:
@@ -182,12 +190,12 @@ class Connection:
             if len(self.interim) > MAX_INTERIM:
                 self._refuse(f"more than {MAX_INTERIM} interim responses")
             return
-        if self._head_only:
-            self.end_of_head_only()
         if not first or not data.startswith(_KNOWN_START):
             self._check_version()
         if self.status < 200 and self.status != 101:
             self._refuse(f"status {self.status:03d}")
+        if self._head_only:
+            self.end_of_head_only()
 
     def end_of_head_only(self) -> None:
         """End a response whose body stays away although its fields announce one (HEAD)."""
@@ -201,10 +209,8 @@ class Connection:
 
     def _check_version(self) -> None:
         version = self._parser.get_http_version()
-        if version == "1.0":
-            return
-        if version != "1.1":
-            self._refuse(f"HTTP version {version}")
+        if self._start != _PROTOCOL or version not in {"1.0", "1.1"}:
+            self._refuse(f"protocol {self._start.decode('latin-1')}{version}")
 
     def read_body(self) -> bool:
         """Read once more; return False when the stream ended instead.
@@ -222,12 +228,18 @@ class Connection:
         if not data:
             self.spoiled = True
             return False
+        received = self.received
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
             self.spoiled = True
             if self.progress is not COMPLETE:
                 raise UpstreamError("upstream_cut_body", str(error), sent=Sent.ANSWERED) from error
+        # A trailer section or a chunk extension that never ends would gather in the parser.
+        self._fed = self._fed + len(data) if self.received == received else 0
+        if self._fed > MAX_HEAD and self.progress is BODY:
+            self.spoiled = True
+            raise UpstreamError("upstream_cut_body", "its framing never ends", sent=Sent.ANSWERED)
         return True
 
     def bypassed(self) -> None:
@@ -251,3 +263,7 @@ class Connection:
         self.spoiled = True
         self.stream.close()
         self._parser = None
+
+
+def _size(fields: Fields) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self
@@ -30,9 +31,13 @@ _CHUNKED: Final = Framing.CHUNKED
 _CLOSE: Final = Framing.CLOSE
 
 
+# RFC 9112 section 4: reason-phrase = 1*( HTAB / SP / VCHAR / obs-text ); llhttp lets NUL through.
+_PHRASE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+
+
 @lru_cache(maxsize=512)
 def _status_line(status: int, phrase: bytes) -> str:
-    return f"{status} {phrase.decode('latin-1')}"
+    return f"{status} {phrase.decode('latin-1')}" if _PHRASE.fullmatch(phrase) else ""
 
 
 class Exchange:
@@ -66,6 +71,8 @@ class Exchange:
         self.on_trailers: Callable[[Fields], None] | None = None
         status = self.status = connection.status
         self.status_line = _status_line(status, connection.phrase)
+        if not self.status_line:
+            self._refuse("its reason phrase holds control characters")
         self.length = -1
         self.upgrade = ""
         self.framing = _CLOSE
