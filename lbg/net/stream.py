@@ -34,18 +34,18 @@ class Stream:
     """A non-blocking socket whose calls block the greenlet, never the worker.
 
     Every wait ends at `deadline` (CLOCK_MONOTONIC seconds) with `StreamTimeout`. Other failures are
-    the `OSError` of the socket call. `unwritten` says that a small write failed later, as a whole:
-    the peer has seen none of it, and reading reports the end.
+    the `OSError` of the socket call. `armed` is set from `arm` to `disarm`. `unwritten` says that a
+    small write failed later, as a whole: the peer has seen none of it, and reading reports the end.
     """
 
-    __slots__ = ("_armed", "_held", "_hub", "_writer", "deadline", "reader", "sock", "unwritten")
+    __slots__ = ("_held", "_hub", "_writer", "armed", "deadline", "reader", "sock", "unwritten")
 
     def __init__(self, sock: Socket) -> None:
         self.sock = sock
         self._hub = gevent.get_hub()
         self.reader: Any = self._hub.loop.io(sock.fileno(), READ)
         self._writer: Any = None
-        self._armed = False
+        self.armed = False
         self._held = b""
         self.unwritten = False
         self.deadline = NEVER
@@ -96,14 +96,18 @@ class Stream:
 
     def send(self, data: bytes) -> None:
         """Write all of `data`, a small piece at the end of this turn of the loop."""
-        held = len(self._held)
-        if held + len(data) > SMALL or (held and self._writer is not None and self._writer.active):
-            self._send_now(data)
-        elif held:
-            self._held += data
-        elif data:
+        if not self._held and len(data) <= SMALL:
             self._held = data
             OUTBOX.add(self)
+        elif len(self._held) + len(data) <= SMALL and not self._blocked:
+            self._held += data
+        else:
+            self._send_now(data)
+
+    @property
+    def _blocked(self) -> bool:
+        """Whether the kernel has refused bytes that are still held."""
+        return self._writer is not None and self._writer.active
 
     def _send_now(self, data: bytes) -> None:
         self.flush()
@@ -130,7 +134,7 @@ class Stream:
 
     def write_held(self) -> None:
         """Write what the kernel takes of what `send` holds; called by the outbox, in the hub."""
-        if not self._held or self.closed:
+        if not self._held:  # flushed or closed meanwhile
             return
         try:
             self._held = self._held[self.sock.send(self._held) :]
@@ -163,18 +167,18 @@ class Stream:
     def arm(self, callback: Callable[..., None], *args: object) -> None:
         """Call `callback(*args)` in the hub when the stream turns readable while nobody waits for it."""
         self.deadline = NEVER
-        self._armed = True
+        self.armed = True
         self.reader.start(callback, *args)
 
     def disarm(self) -> None:
         """Take `arm` back."""
-        if self._armed:
-            self._armed = False
+        if self.armed:
+            self.armed = False
             self.reader.stop()
 
     def expire(self) -> None:
         """Cancel the current wait, if there is one."""
-        if self.reader.active and not self._armed:
+        if self.reader.active and not self.armed:
             self._hub.cancel_wait(self.reader, StreamTimeout())
         if self._writer is not None and self._writer.active and not self._held:
             self._hub.cancel_wait(self._writer, StreamTimeout())

@@ -94,13 +94,13 @@ class ProxyHandler:
         return exchange
 
     def _route(self, head: Head, target: bytes) -> Route:
+        routes = self._routes
+        if routes.only is not None and b"." not in target and b"%" not in target:
+            return routes.only
         path = target.partition(b"?")[0].decode("latin-1")
         normalised = routing_path(path)
         if normalised is None:
             raise LocalReply("bad_request", "The path of the request leaves the root.")
-        routes = self._routes
-        if routes.only is not None:
-            return routes.only
         host = host_name(head.host.decode("latin-1")) if head.host else ""
         route = routes.match(host, normalised)
         if route is None:

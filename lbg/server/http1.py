@@ -97,9 +97,8 @@ class Http1Connection:
     def _await_request(self, timeout: float) -> Request | None:
         """Return the next request, None when the client sends no more."""
         parser, stream = self._parser, self.stream
-        request = parser.next()
-        if request is not None:
-            return request
+        if parser.heads or parser.fault is not None:
+            return parser.next()
         stream.deadline = monotonic() + (self._service.settings.header_timeout if parser.begun else timeout)
         self.idle = not parser.begun
         while not (self.idle and self._service.stopping):
@@ -142,7 +141,8 @@ class Http1Connection:
             self._run(environ, response)
         finally:
             service.active.discard(self)
-            self.stream.disarm()
+            if self.stream.armed:
+                self.stream.disarm()
             self._unwatchable = False
         if request.upgrade and not client.taken:
             if request.method == "CONNECT":

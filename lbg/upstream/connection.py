@@ -170,10 +170,10 @@ class Connection:
             self._feed_head(data)
 
     def _feed_head(self, data: bytes) -> None:
-        first = self._fed == 0
-        self._fed += len(data)
-        if len(self._start) < len(_PROTOCOL):
+        usual = self._fed == 0 and data.startswith(_KNOWN_START)
+        if not usual:
             self._start = (self._start + data)[: len(_PROTOCOL)]
+        self._fed += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -190,7 +190,7 @@ class Connection:
             if len(self.interim) > MAX_INTERIM:
                 self._refuse(f"more than {MAX_INTERIM} interim responses")
             return
-        if not first or not data.startswith(_KNOWN_START):
+        if not usual:
             self._check_version()
         if self.status < 200 and self.status != 101:
             self._refuse(f"status {self.status:03d}")

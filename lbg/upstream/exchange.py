@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from lbg.errors import Sent, StreamTimeout, UpstreamError
 from lbg.http.framing import Framing, has_no_body
@@ -14,7 +14,7 @@ from lbg.net import splice
 from lbg.upstream.connection import COMPLETE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lbg.http.headers import ResponseRules
     from lbg.net.stream import Stream
@@ -52,7 +52,6 @@ class Exchange:
     __slots__ = (
         "_connection",
         "_ends",
-        "_flushed",
         "_lease",
         "framing",
         "headers",
@@ -67,7 +66,6 @@ class Exchange:
         self._lease: Lease | None = lease
         self._connection = connection
         self._ends = request.ends
-        self._flushed = False
         self.on_trailers: Callable[[Fields], None] | None = None
         status = self.status = connection.status
         self.status_line = _status_line(status, connection.phrase)
@@ -135,27 +133,20 @@ class Exchange:
         """Return the stream behind an upgraded exchange and the first bytes of the new protocol."""
         return self._connection.stream, self._connection.rest
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
+    def __iter__(self) -> Iterator[bytes]:
         connection = self._connection
+        if not connection.pieces and connection.progress is not COMPLETE:
+            yield b""
         while self._lease is not None:
             pieces = connection.pieces
-            if pieces:
-                self._flushed = True
-                connection.pieces = []
-                if connection.progress is COMPLETE:
-                    self._complete()
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            if connection.progress is COMPLETE:
+            complete = connection.progress is COMPLETE
+            if complete:
                 self._complete()
-                break
-            if not self._flushed:
-                self._flushed = True
-                return b""
-            self._read_more()
-        raise StopIteration
+            if pieces:
+                connection.pieces = []
+                yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            elif not complete:
+                self._read_more()
 
     def _read_more(self) -> None:
         connection = self._connection
