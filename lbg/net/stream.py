@@ -60,7 +60,8 @@ class Stream:
         return self.sock.fileno() < 0
 
     def wait_readable(self) -> None:
-        """Block until bytes or the end of the stream can be read."""
+        """Block until bytes or the end of the stream can be read; takes `arm` back."""
+        self.disarm()
         self._wait(self.reader)
 
     def wait_writable(self) -> None:
@@ -83,7 +84,9 @@ class Stream:
                     raise
 
     def recv(self, size: int) -> bytes:
-        """Wait for bytes and return up to `size` of them; `b""` is the end of the stream."""
+        """Wait for bytes and return up to `size` of them; `b""` is the end. Takes `arm` back."""
+        if self.armed:
+            self.disarm()
         while True:
             try:
                 self._hub.wait(self.reader)
@@ -166,7 +169,6 @@ class Stream:
 
     def arm(self, callback: Callable[..., None], *args: object) -> None:
         """Call `callback(*args)` in the hub when the stream turns readable while nobody waits for it."""
-        self.deadline = NEVER
         self.armed = True
         self.reader.start(callback, *args)
 

@@ -131,7 +131,7 @@ class Http1Connection:
         response, client = self._response, self._client
         response.begin(request, service.date, keep_alive=request.keep_alive and not service.stopping)
         client.request = request
-        if request.complete and not request.pieces:
+        if request.complete and not request.pieces and not request.trailers:
             client.body = environ["wsgi.input"] = EMPTY
         else:
             client.body = environ["wsgi.input"] = self._input(request, environ)
@@ -167,9 +167,9 @@ class Http1Connection:
             result = self._service.application(environ, response.start)
             if not self._client.taken:
                 response.send_all(result)
-        except RequestError:
-            raise
         except LbgError as error:
+            if isinstance(error, RequestError) and not response.begun:
+                raise
             # The head is out: all that can be told is that the body is not whole.
             raise ClientGone(f"response cut short: {error}") from error
         except Exception as error:

@@ -154,8 +154,8 @@ class Upload:
         return not self._greenlet.dead
 
     def stop(self) -> None:
-        """End the upload where it is."""
-        self._greenlet.kill()
+        """End the upload where it is; does not wait, since it is called while cleaning up."""
+        self._greenlet.kill(block=False)
 
     def _run(self) -> None:
         try:

@@ -171,8 +171,7 @@ class Connection:
 
     def _feed_head(self, data: bytes) -> None:
         usual = self._fed == 0 and data.startswith(_KNOWN_START)
-        if not usual:
-            self._start = (self._start + data)[: len(_PROTOCOL)]
+        self._start = _PROTOCOL if usual else (self._start + data)[: len(_PROTOCOL)]
         self._fed += len(data)
         try:
             self._parser.feed_data(data)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from lbg.net.deadline import NEVER
+
 if TYPE_CHECKING:
     from lbg.config.schema import ConnectionsConfig
     from lbg.upstream.connection import Connection
@@ -53,6 +55,7 @@ class IdleConnections:
         said = connection.keep_alive
         connection.expires = monotonic() + (min(self._timeout, said - _MARGIN) if said else self._timeout)
         self._idle.append(connection)
+        connection.stream.deadline = NEVER
         connection.stream.arm(self._discard, connection)
 
     def _discard(self, connection: Connection) -> None:
