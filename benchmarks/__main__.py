@@ -60,7 +60,12 @@ def _measure(options: Options, peers: Sequence[Peer], proxy_core: int, load_core
         directory = Path(name)
         with backends(load_core, directory) as started:
             bench = Bench(started, directory, proxy_core, load_core, options.rounds, options.seconds)
-            return [Results(one, run_scenario(bench, one, peers)) for one in options.scenarios]
+            return [
+                Results(
+                    one, run_scenario(bench, one, [peer for peer in peers if one.streaming or not peer.tuned])
+                )
+                for one in options.scenarios
+            ]
 
 
 def _interrupt(*_: object) -> NoReturn:

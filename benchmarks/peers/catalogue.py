@@ -32,11 +32,15 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One proxy of the comparison; `program` is what must be installed, None for Python ones."""
+    """One proxy of the comparison; `program` is what must be installed, None for Python ones.
+
+    `tuned` peers have a setting changed that only matters to streamed bodies, and run only there.
+    """
 
     name: str
     launch: Callable[[Site], Launch]
     program: str | None = None
+    tuned: bool = False
 
     def is_installed(self) -> bool:
         return self.program is None or which(self.program) is not None
@@ -57,17 +61,25 @@ def _lbg(site: Site) -> Launch:
     )
 
 
-def _nginx(site: Site) -> Launch:
+def _nginx(site: Site, buffers: str = "") -> Launch:
     buffering = "off" if site.streaming else "on"
-    config = _configure("nginx.conf", site, buffering=buffering)
+    config = _configure("nginx.conf", site, buffering=buffering, buffers=buffers)
     return Launch([_path("nginx"), "-e", "stderr", "-c", str(config)])
 
 
-def _haproxy(site: Site) -> Launch:
-    # Zero-copy, which it has off by default: lbg relays large bodies the same way.
-    splicing = "option splice-request\n    option splice-response" if site.streaming else ""
+def _nginx_16k(site: Site) -> Launch:
+    # Without buffering nginx relays through one buffer of this size: its default is 4k.
+    return _nginx(site, "proxy_buffer_size 16k; proxy_buffers 16 16k; proxy_busy_buffers_size 64k;")
+
+
+def _haproxy(site: Site, splicing: str = "") -> Launch:
     config = _configure("haproxy.cfg", site, splicing=splicing)
     return Launch([_path("haproxy"), "-db", "-f", str(config)])
+
+
+def _haproxy_splice(site: Site) -> Launch:
+    # Zero-copy, which HAProxy has off by default: lbg relays large bodies the same way.
+    return _haproxy(site, "option splice-request\n    option splice-response")
 
 
 def _caddy(site: Site) -> Launch:
@@ -102,7 +114,9 @@ PEERS: Mapping[str, Peer] = {
     for peer in (
         Peer("lbg", _lbg),
         Peer("nginx", _nginx, "nginx"),
+        Peer("nginx-16k", _nginx_16k, "nginx", tuned=True),
         Peer("haproxy", _haproxy, "haproxy"),
+        Peer("haproxy-splice", _haproxy_splice, "haproxy", tuned=True),
         Peer("caddy", _caddy, "caddy"),
         Peer("requests-proxy", _requests_proxy),
     )
