@@ -1,6 +1,5 @@
 """The `lbg` command."""
 
-import importlib
 import sys
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from lbg import __version__
 from lbg.cli.check import check
+from lbg.cli.demo import demo
 from lbg.cli.failure import USAGE_ERROR
 from lbg.cli.run import run
 
@@ -18,13 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(check)
+app.command()(demo)
 app.command()(run)
-
-
-@app.command()
-def demo() -> None:
-    """Run three backends and lbg in front of them, to look at."""
-    importlib.import_module("lbg.cli.demo").run()
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,3 +44,7 @@ def main() -> None:
         typer.echo(f"lbg: {error.format_message()}", err=True)
         sys.exit(USAGE_ERROR)
     sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

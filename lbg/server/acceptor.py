@@ -32,6 +32,9 @@ class Acceptor(StreamServer):
         self._service = service
         self._listener = listener
         self._internet = listener.family in _INTERNET
+        if self._internet:
+            # Accepted sockets inherit it, which saves a system call each.
+            listener.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
         self._environ = base_environ("http", _server_name(listener), multiprocess=multiprocess)
         self._environ["lbg.listener"] = name
         super().__init__(listener, handle=self._serve, spawn=pool)
@@ -51,7 +54,6 @@ class Acceptor(StreamServer):
     def _serve(self, sock: Any, address: Any) -> None:
         environ = self._environ.copy()
         if self._internet:
-            sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
         else:
             environ["REMOTE_ADDR"] = ""

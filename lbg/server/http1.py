@@ -34,7 +34,8 @@ _LINGER_READ: Final = 65536
 class Http1Connection:
     """Serves one client until it or the server wants no more.
 
-    `idle` says that no request is under way, so that a stopping server may close it at once.
+    `idle` says that no request is under way; `fresh` that it never had one, so that a stopping
+    server must still let the client's first one come.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Http1Connection:
         "_response",
         "_service",
         "_unwatchable",
+        "fresh",
         "idle",
         "stream",
     )
@@ -54,7 +56,7 @@ class Http1Connection:
         self._service = service
         self.stream = stream
         self._environ = environ
-        self._response = Response(stream)
+        self._response = Response(stream, service)
         self._client = environ["lbg.client"] = Client(stream, self._response)
         environ["lbg.trailers"] = self._response.set_trailers
         environ["lbg.early"] = self._client.send_interim
@@ -62,6 +64,7 @@ class Http1Connection:
         self._greenlet = gevent.getcurrent()
         self._unwatchable = False
         self.idle = True
+        self.fresh = True
 
     def __repr__(self) -> str:
         return f"<Http1Connection {self._environ['REMOTE_ADDR']} idle={self.idle}>"
@@ -92,6 +95,7 @@ class Http1Connection:
                 return False
             if not self._serve(request):
                 return not request.complete or self._parser.fault is not None
+            self.fresh = False
             timeout = settings.keepalive_timeout
 
     def _await_request(self, timeout: float) -> Request | None:
@@ -101,7 +105,7 @@ class Http1Connection:
             return parser.next()
         stream.deadline = monotonic() + (self._service.settings.header_timeout if parser.begun else timeout)
         self.idle = not parser.begun
-        while not (self.idle and self._service.stopping):
+        while not (self.idle and self._service.stopping and not self.fresh):
             try:
                 data = stream.recv(_READ)
             except StreamTimeout:
@@ -129,7 +133,7 @@ class Http1Connection:
         environ = self._environ.copy()
         fill_environ(environ, request, service.keys)
         response, client = self._response, self._client
-        response.begin(request, service.date, keep_alive=request.keep_alive and not service.stopping)
+        response.begin(request)
         client.request = request
         if request.complete and not request.pieces and not request.trailers:
             client.body = environ["wsgi.input"] = EMPTY

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lbg.master")
 
+_HANDED_OVER: Final = "LBG_STATE_HANDED_OVER"  # to the next master at USR2, with the pid that may use it
 _INHERITED: Final = ("GUNICORN_FD", "LISTEN_FDS")
 _DESCRIPTORS_PER_CONNECTION: Final = 2
 _DESCRIPTORS_BESIDES: Final = 1024
@@ -66,6 +67,7 @@ class Master:
     def _publish(self, snapshot: Snapshot) -> None:
         if self._directory is None:
             self._directory, self._fresh = directory.prepare(os.environ.get(directory.VARIABLE))
+            self._fresh = self._fresh or os.environ.pop(_HANDED_OVER, "") == str(os.getppid())
         if self._cells is None:
             self._cells = Cells.open(self._directory, create=True)
         wanted = [
@@ -98,14 +100,23 @@ class Master:
     def on_starting(self, server: Any) -> None:
         """Check that every address can be bound, before gunicorn tries five times and says less."""
         _raise_descriptor_limit(self.config.server.max_connections)
+        _mend_restart_command(server.START_CTX["args"])
         if any(variable in os.environ for variable in _INHERITED):
             return
         complaints = [listeners.complaint(bind) for bind in _binds(server.cfg)]
         found = [complaint for complaint in complaints if complaint]
         if found:
+            self._remove_directory()
             _exit("\n".join(found))
 
-    def keep_admin_listener(self, server: Any) -> None:
+    def nworkers_changed(self, server: Any, new: int, old: int | None) -> None:  # noqa: ARG002
+        """Keep what lbg needs: gunicorn calls this at TTIN and TTOU, and when it has read its settings."""
+        self._keep_admin_listener(server)
+        if new == 1 and any(worker.role is roles.Role.CONTROL for worker in server.WORKERS.values()):
+            log.warning("TTOU: the last proxy worker stays")
+            server.num_workers = 2
+
+    def _keep_admin_listener(self, server: Any) -> None:
         """Add the admin address to the binds again when `-b` on the command line replaced them."""
         admin = self.config.admin.bind.text
         binds = list(server.cfg.bind)
@@ -129,9 +140,17 @@ class Master:
 
     def pre_fork(self, server: Any, worker: Any) -> None:
         """Give a worker its role, its slot and what it needs to know of the listeners."""
-        roles.assign(worker, server.WORKERS.values(), self.generation, server.num_workers)
+        roles.assign(
+            worker, server.WORKERS.values(), self.generation, server.num_workers, self._taken_slots()
+        )
         worker.listener_names = self._names_for(server)
         worker.settings = self.config.server
+
+    def _taken_slots(self) -> list[int]:
+        """Return the slots of live workers, those of the other master of a USR2 included."""
+        if self._cells is None:
+            return []
+        return [slot for slot, pid, _, _ in self._cells.workers() if _is_alive(pid)]
 
     def _names_for(self, server: Any) -> list[str]:
         if len(self._listener_names) != len(server.LISTENERS):  # a reload with other addresses
@@ -159,11 +178,22 @@ class Master:
     def pre_exec(self, server: Any) -> None:
         """Let the master of a USR2 take over the state directory."""
         server.cfg.env_orig[directory.VARIABLE] = str(self._directory)
+        if self._fresh:
+            server.cfg.env_orig[_HANDED_OVER] = str(os.getppid())
 
     def on_exit(self, server: Any) -> None:
         """Print the summary and remove a state directory that nobody asked to keep."""
-        print(self.summary(), file=sys.stderr, flush=True)
-        if self._fresh and self._directory is not None and not server.reexec_pid:
+        try:
+            print(self.summary(), file=sys.stderr, flush=True)
+        except OSError:
+            log.debug("nobody reads stderr any more")
+        # During a USR2 two masters share the directory: the last one removes it.
+        alone = not server.reexec_pid and server.master_pid != os.getppid()
+        if alone:
+            self._remove_directory()
+
+    def _remove_directory(self) -> None:
+        if self._fresh and self._directory is not None:
             directory.remove(self._directory)
 
     def summary(self) -> str:
@@ -204,6 +234,24 @@ def _raise_descriptor_limit(connections: int) -> None:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and wanted > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _mend_restart_command(args: list[str]) -> None:
+    """Let USR2 work after `python -m gunicorn`.
+
+    gunicorn would execute its `__main__.py` by path then, whose directory holds a package `http`
+    that hides the standard library's.
+    """
+    if args[1].endswith("__main__.py"):
+        args[1:2] = ["-m", "gunicorn"]
 
 
 def _exit(message: str) -> None:

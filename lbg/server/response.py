@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lbg.http.headers import Fields
     from lbg.net.stream import Stream
+    from lbg.server.service import Service
 
 WRITE_TIMEOUT: Final = 60.0  # seconds in which the client must take something; nginx's send_timeout
 _JOIN: Final = 16384  # bytes up to which copying head and body together is cheaper than a second buffer
@@ -55,35 +56,35 @@ class Response:
     """
 
     __slots__ = (
-        "_date",
         "_framing",
         "_head_sent",
         "_headers",
         "_length",
         "_request",
         "_sent",
+        "_service",
         "_status",
         "_stream",
         "_trailers",
         "keep_alive",
     )
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, service: Service) -> None:
         self._stream = stream
+        self._service = service
         self._framing = _NONE
         self._headers: Headers = []
         self._trailers: Fields = []
-        self.begin(Request(), "", keep_alive=False)
+        self.begin(Request())
 
-    def begin(self, request: Request, date: str, *, keep_alive: bool) -> None:
-        """Turn to the response to `request`; `date` is the Date line for one that has none."""
+    def begin(self, request: Request) -> None:
+        """Turn to the response to `request`."""
         self._request = request
-        self._date = date
         self._status = ""
         self._head_sent = False
         self._length = -1
         self._sent = 0
-        self.keep_alive = keep_alive
+        self.keep_alive = request.keep_alive
 
     @property
     def begun(self) -> bool:
@@ -169,11 +170,11 @@ class Response:
                 lines.append(f"{name}: {value}\r\n")
         if not dated:
             # RFC 9110 section 6.6.1: whoever forwards a response without Date adds the time of receipt.
-            lines.append(self._date)
+            lines.append(self._service.date)
         self._choose_framing(code)
         if self._framing is _CHUNKED:
             lines.append("Transfer-Encoding: chunked\r\n")
-        if not self._request.complete or self._framing is _CLOSE:
+        if not self._request.complete or self._framing is _CLOSE or self._service.stopping:
             self.keep_alive = False
         if not self.keep_alive:
             lines.append("Connection: close\r\n")

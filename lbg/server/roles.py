@@ -41,14 +41,17 @@ _LISTENERS: Final = {
 }
 
 
-def assign(worker: Any, siblings: Iterable[Any], generation: int, workers: int) -> None:
+def assign(
+    worker: Any, siblings: Iterable[Any], generation: int, workers: int, taken: Iterable[int] = ()
+) -> None:
     """Give `worker`, about to be forked, its role, its slot and its age.
 
-    `siblings` are the live workers, `generation` counts reloads, `workers` is how many there shall be.
+    `siblings` are the live workers, `generation` counts reloads, `workers` is how many there shall
+    be. The slots in `taken` belong to workers of another master.
     """
     alive = list(siblings)
     worker.generation = generation
-    used = {sibling.slot for sibling in alive}
+    used = {sibling.slot for sibling in alive} | set(taken)
     worker.slot = next(slot for slot in range(len(used) + 1) if slot not in used)
     controls = [sibling for sibling in alive if "admin" in sibling.role.listeners]
     if any(control.generation == generation for control in controls):

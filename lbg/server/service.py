@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from email.utils import formatdate
-from time import time
-from typing import TYPE_CHECKING, Any, Protocol
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lbg.http.headers import EnvironKeys
 from lbg.net.deadline import DEADLINES
 
 if TYPE_CHECKING:
     from lbg.net.stream import Stream
+
+
+_FIRST_REQUEST: Final = 1.0  # seconds that a client which had just connected has left at a stop
 
 
 class Settings(Protocol):
@@ -28,6 +31,7 @@ class Watched(Protocol):
     """A client connection as its service sees it."""
 
     idle: bool
+    fresh: bool
     stream: Stream
 
     def watch(self) -> None: ...
@@ -61,8 +65,15 @@ class Service:
         self._waiting = list(self.active)
 
     def stop(self) -> None:
-        """Close idle connections now, all others after the response they are in."""
+        """Close idle connections now, all others after the response they are in or wait for.
+
+        A client that has just connected keeps a moment for its request, and one whose next request
+        has already come gets its answer.
+        """
         self.stopping = True
         for connection in list(self.connections):
-            if connection.idle:
-                connection.stream.close()
+            stream = connection.stream
+            if connection.fresh and connection.idle:
+                stream.deadline = min(stream.deadline, monotonic() + _FIRST_REQUEST)
+            elif connection.idle and stream.peek() is None:
+                stream.close()

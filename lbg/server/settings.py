@@ -27,7 +27,7 @@ def settings() -> dict[str, Any]:
         "proc_name": "lbg",
         "control_socket_disable": True,
         "logconfig_dict": log_config(config.log),
-        "nworkers_changed": lambda server, _new, _old: MASTER.keep_admin_listener(server),
+        "nworkers_changed": MASTER.nworkers_changed,
         "on_starting": MASTER.on_starting,
         "when_ready": MASTER.when_ready,
         "pre_fork": MASTER.pre_fork,

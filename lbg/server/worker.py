@@ -30,7 +30,7 @@ class ProxyWorker(GeventWorker):
         self.generation = 0
         self.listener_names: list[str] = []
         self.settings = ServerConfig()
-        self._grace: float = self.cfg.graceful_timeout
+        self._hurried = False
 
     def __str__(self) -> str:
         return f"<{self.role} worker {self.pid}>"
@@ -68,8 +68,9 @@ class ProxyWorker(GeventWorker):
         return acceptors
 
     def _drain(self, pool: Pool) -> None:
-        ends = monotonic() + self._grace
-        while len(pool) and monotonic() < ends:
+        grace = min(self.settings.shutdown_grace, self.cfg.graceful_timeout)
+        begun = monotonic()
+        while len(pool) and monotonic() - begun < (_QUICK_GRACE if self._hurried else grace):
             self.notify()
             pool.join(timeout=_POLL)
         if len(pool):
@@ -78,7 +79,7 @@ class ProxyWorker(GeventWorker):
 
     def handle_quit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
         """Stop as for TERM, but soon: INT or QUIT, Ctrl+C on a terminal."""
-        self._grace = min(self._grace, _QUICK_GRACE)
+        self._hurried = True
         self.alive = False
 
     def handle_usr1(self, sig: int, frame: Any) -> None:  # noqa: ARG002

@@ -25,7 +25,8 @@ def prepare(configured: str | None) -> tuple[Path, bool]:
     """
     if configured:
         path = Path(configured)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists() and not path.is_symlink():
+            path.mkdir(mode=0o700, parents=True)
         _refuse_foreign(path)
         return path, False
     shared = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private directory below it
@@ -36,12 +37,15 @@ def prepare(configured: str | None) -> tuple[Path, bool]:
 def _refuse_foreign(path: Path) -> None:
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        raise UnsafeDirectory(f"{path} is not a directory")
+        raise UnsafeDirectory(f"{VARIABLE}: {path} is not a directory")
     if status.st_uid != os.geteuid():
-        raise UnsafeDirectory(f"{path} belongs to user {status.st_uid}, not to {os.geteuid()}")
+        raise UnsafeDirectory(
+            f"{VARIABLE}: {path} belongs to user {status.st_uid}, not to user {os.geteuid()}"
+        )
     if status.st_mode & 0o077:
         raise UnsafeDirectory(
-            f"{path} has mode {stat.S_IMODE(status.st_mode):04o}: others can reach it; run chmod 700 on it"
+            f"{VARIABLE}: {path} has mode {stat.S_IMODE(status.st_mode):04o}, so others can reach it; "
+            "run chmod 700 on it"
         )
 
 

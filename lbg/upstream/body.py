@@ -112,7 +112,7 @@ class RequestBody:
         relay = getattr(self._input, "relay_to", None)
         if relay is None or self.length is None or self._next < len(self._kept):
             return 0
-        if self.length - self._read < max(self._buffer, splice.WORTHWHILE):
+        if self.length <= self._buffer or self.length - self._read < splice.WORTHWHILE:
             return 0
         self.replayable = False
         self._kept = []

@@ -112,10 +112,13 @@ class Connection:
 
     def on_message_begin(self) -> None:
         if self.progress is COMPLETE:
-            self.spoiled = True  # bytes after the end of the response: nobody asked for them
+            # A response nobody asked for: it must not touch the one before it.
+            self.spoiled = True
+            self._sink = []
 
     def on_status(self, phrase: bytes) -> None:
-        self.phrase = self.phrase + phrase if self.phrase else phrase
+        if self.progress is HEAD:
+            self.phrase = self.phrase + phrase if self.phrase else phrase
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._sink.append((name, value))

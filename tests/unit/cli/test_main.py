@@ -1,6 +1,3 @@
-import sys
-import types
-
 import pytest
 
 from lbg import __version__
@@ -31,12 +28,3 @@ def test_a_mistake_in_usage_is_one_line_on_stderr_and_status_2(command, argument
     assert err.startswith("lbg: ")
     assert err.count("\n") == 1
     assert named in err
-
-
-def test_demo_runs_the_demo(command, monkeypatch):
-    calls = []
-    demo = types.ModuleType("lbg.cli.demo")
-    demo.run = lambda: calls.append("run")
-    monkeypatch.setitem(sys.modules, "lbg.cli.demo", demo)
-    assert command("demo")[0] == 0
-    assert calls == ["run"]

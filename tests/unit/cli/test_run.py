@@ -1,5 +1,6 @@
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,10 @@ def executed(command, monkeypatch):
 
 def test_run_becomes_gunicorn(executed):
     argv, environ = executed("--endpoint", "http://a", "--endpoint", "http://b")
-    assert argv == [sys.executable, "-m", "gunicorn", "-c", "python:lbg.server.gunicorn_conf", "lbg.wsgi"]
+    settings = argv.pop(4)
+    assert Path(settings).is_file()
+    assert settings.endswith("lbg/server/gunicorn_conf.py")
+    assert argv == [sys.executable, "-m", "gunicorn", "-c", "lbg.wsgi"]
     assert environ == {"LBG_CONFIG": "", "LBG_ENDPOINTS": "http://a,http://b"}
 
 
