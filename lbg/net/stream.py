@@ -34,11 +34,23 @@ class Stream:
     """A non-blocking socket whose calls block the greenlet, never the worker.
 
     Every wait ends at `deadline` (CLOCK_MONOTONIC seconds) with `StreamTimeout`. Other failures are
-    the `OSError` of the socket call. `armed` is set from `arm` to `disarm`. `unwritten` says that a
-    small write failed later, as a whole: the peer has seen none of it, and reading reports the end.
+    the `OSError` of the socket call. A `closed` stream refuses every wait with `StreamTimeout`.
+    `armed` is set from `arm` to `disarm`. A small write may fail after its call; then reading reports
+    the end of the stream, and `unwritten` says whether not a byte has left since `begin_message`.
     """
 
-    __slots__ = ("_held", "_hub", "_writer", "armed", "deadline", "reader", "sock", "unwritten")
+    __slots__ = (
+        "_held",
+        "_hub",
+        "_writer",
+        "_wrote",
+        "armed",
+        "closed",
+        "deadline",
+        "reader",
+        "sock",
+        "unwritten",
+    )
 
     def __init__(self, sock: Socket) -> None:
         self.sock = sock
@@ -46,7 +58,9 @@ class Stream:
         self.reader: Any = self._hub.loop.io(sock.fileno(), READ)
         self._writer: Any = None
         self.armed = False
+        self.closed = False
         self._held = b""
+        self._wrote = False
         self.unwritten = False
         self.deadline = NEVER
         DEADLINES.watch(self)
@@ -54,10 +68,9 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream fd={self.sock.fileno()} deadline={self.deadline} held={len(self._held)}>"
 
-    @property
-    def closed(self) -> bool:
-        """Whether `close()` was called."""
-        return self.sock.fileno() < 0
+    def begin_message(self) -> None:
+        """Let `unwritten` speak of what is sent from now on."""
+        self._wrote = self.unwritten = False
 
     def wait_readable(self) -> None:
         """Block until bytes or the end of the stream can be read; takes `arm` back."""
@@ -75,6 +88,7 @@ class Stream:
 
     def _wait(self, watcher: Any) -> None:
         while True:
+            self._refuse_if_closed()
             try:
                 self._hub.wait(watcher)
                 return
@@ -83,11 +97,17 @@ class Stream:
                 if monotonic() >= self.deadline:
                     raise
 
+    def _refuse_if_closed(self) -> None:
+        if self.closed:
+            raise StreamTimeout("the stream is closed")
+
     def recv(self, size: int) -> bytes:
         """Wait for bytes and return up to `size` of them; `b""` is the end. Takes `arm` back."""
         if self.armed:
             self.disarm()
         while True:
+            if self.closed:
+                self._refuse_if_closed()
             try:
                 self._hub.wait(self.reader)
                 return self.sock.recv(size)
@@ -116,6 +136,7 @@ class Stream:
         self.flush()
         try:
             sent = self.sock.send(data)
+            self._wrote = True
         except BlockingIOError:
             sent = 0
         self._send_all(memoryview(data)[sent:])
@@ -132,6 +153,7 @@ class Stream:
         while rest:
             try:
                 rest = rest[self.sock.send(rest) :]
+                self._wrote = True
             except BlockingIOError:
                 self.wait_writable()
 
@@ -144,8 +166,10 @@ class Stream:
         except BlockingIOError:
             pass
         except OSError:
-            self.unwritten = True
-            self._give_up_writing()
+            self.unwritten = not self._wrote
+            self.abort()
+        else:
+            self._wrote = True
         if self._held:
             self._write_watcher().start(self._write_more)
 
@@ -155,20 +179,21 @@ class Stream:
         except BlockingIOError:
             return
         except OSError:
-            self._give_up_writing()
+            self.abort()
         if not self._held:
             self._writer.stop()
 
-    def _give_up_writing(self) -> None:
+    def abort(self) -> None:
+        """End both directions at once; whoever reads meanwhile sees the end of the stream."""
         self._held = b""
         try:
-            # Whoever reads learns of it as the end of the stream.
             self.sock.shutdown(stdlib_socket.SHUT_RDWR)
         except OSError:
-            self.deadline = 0.0
+            self.deadline = 0.0  # not connected any more: a wait that is under way ends at the next tick
 
     def arm(self, callback: Callable[..., None], *args: object) -> None:
         """Call `callback(*args)` in the hub when the stream turns readable while nobody waits for it."""
+        self._refuse_if_closed()
         self.armed = True
         self.reader.start(callback, *args)
 
@@ -210,4 +235,5 @@ class Stream:
         self._held = b""
         self.deadline = 0.0
         # libev must let go of the descriptor before the kernel may give its number away again.
+        self.closed = True
         self._hub.cancel_waits_close_and_then((self.reader, self._writer), StreamTimeout, self.sock.close)

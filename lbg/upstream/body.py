@@ -132,7 +132,7 @@ class Upload:
     """A greenlet that writes a body upstream while the response is awaited, and may already come.
 
     Both must go on at once: a backend that answers while it reads would otherwise block, and we with it.
-    `failure` is what the client did wrong, if anything; the stream is closed then, which ends the
+    `failure` is what the client did wrong, if anything; the stream is aborted then, which ends the
     wait for the response.
     """
 
@@ -164,7 +164,7 @@ class Upload:
             self._write_all()
         except LbgError as failure:
             self.failure = failure
-            self._stream.close()
+            self._stream.abort()
 
     def _write_all(self) -> None:
         try:

@@ -78,13 +78,14 @@ class Lease:
         stream.deadline = min(monotonic() + self.pool.timeouts.response, request.ends)
         ready = body.ready() if body is not None and not request.expects else None
         head = request.head(self.endpoint)
+        stream.begin_message()
         try:
             stream.send(head if ready is None else head + ready)
         except (OSError, StreamTimeout) as error:
             reused = connection.served > 0
             raise UpstreamError(
                 "upstream_reset_reused" if reused else "upstream_reset",
-                f"connection closed before the request was written: {error}",
+                f"connection closed while the request was written: {error}",
                 sent=Sent.NOTHING,
                 reused=reused,
             ) from error
@@ -125,10 +126,10 @@ class Lease:
             self.endpoint.left()
 
     def _stop_upload(self) -> bool:
-        """End an upload that is still going on; return whether there was one."""
+        """End an upload; return whether the endpoint did not get all of the body."""
         upload, self._upload = self._upload, None
         if upload is None or not upload.unfinished:
-            return False
+            return upload is not None and upload.failure is not None
         upload.stop()
         return True
 
