@@ -159,8 +159,9 @@ class Master:
             )
         return self._listener_names
 
-    def post_fork(self, server: Any, worker: Any) -> None:  # noqa: ARG002
+    def post_fork(self, server: Any, worker: Any) -> None:
         """In the new worker: tell the application where its cells are, and register."""
+        worker.early_signals = server.SIG_QUEUE
         os.environ[directory.VARIABLE] = str(self._directory)
         os.environ[directory.SLOT_VARIABLE] = str(worker.slot)
         if self._cells is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from lbg.server.service import Service
 
 _POLL: Final = 0.1  # seconds in which a signal is noticed
 _HEARTBEAT: Final = 1.0
+_STOP_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _QUICK_GRACE: Final = 2.0  # seconds that Ctrl+C leaves open requests
 
 
@@ -30,6 +33,7 @@ class ProxyWorker(GeventWorker):
         self.generation = 0
         self.listener_names: list[str] = []
         self.settings = ServerConfig()
+        self.early_signals: SimpleQueue[int] = SimpleQueue()
         self._hurried = False
 
     def __str__(self) -> str:
@@ -42,6 +46,7 @@ class ProxyWorker(GeventWorker):
         acceptors = self._acceptors(service, pool)
         for acceptor in acceptors:
             acceptor.start()
+        self._heed_early_signals()
         heartbeat = 0.0
         while self.alive:
             if monotonic() - heartbeat >= _HEARTBEAT:
@@ -55,6 +60,16 @@ class ProxyWorker(GeventWorker):
             acceptor.close()
         service.stop()
         self._drain(pool)
+
+    def _heed_early_signals(self) -> None:
+        """Stop if told so before our own handlers were there.
+
+        Until then the master's handler, inherited by the fork, puts signals into its queue, which is
+        nobody's in this process: a stop right after the start would be lost.
+        """
+        while not self.early_signals.empty():
+            if self.early_signals.get() in _STOP_SIGNALS:
+                self.alive = False
 
     def _acceptors(self, service: Service, pool: Pool) -> list[Acceptor]:
         acceptors = []
