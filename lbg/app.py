@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lbg.config.schema import Config, PoolConfig
+    from lbg.net.address import Bind
 
 _START_RANGE: Final = 1 << 16
 
@@ -37,17 +38,29 @@ _START_RANGE: Final = 1 << 16
 Application = Callable[[dict[str, Any], Any], "Iterable[bytes]"]
 
 
-def _dispatch(proxy: ProxyHandler, control: ControlApp, admin_port: str) -> Application:
+def _dispatch(proxy: ProxyHandler, control: ControlApp, admin: Bind) -> Application:
     """Return the application: the proxy, or the control app for what came in by the admin listener."""
     handle = proxy.handle
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         listener = environ.get("lbg.listener")
-        if listener == "public" or (listener is None and environ["SERVER_PORT"] != admin_port):
+        if listener == "public" or (listener is None and not _came_by(environ, admin)):
             return handle(environ, start_response)
         return control(environ, start_response)
 
     return application
+
+
+def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:
+    """Return whether another server than ours accepted the request on the admin address.
+
+    Only the socket tells: SERVER_NAME and SERVER_PORT may be the client's own words.
+    """
+    sock = environ.get("gunicorn.socket")
+    if sock is None:
+        return False
+    name = sock.getsockname()
+    return bool(name == (admin.path if admin.family == "unix" else (admin.host, admin.port)))
 
 
 def create(environ: Mapping[str, str]) -> Application:
@@ -85,7 +98,7 @@ def _build(published: Published, cells: Cells, worker: int) -> Application:
     forwarding = Forwarding(config.server.trusted_proxies, config.server.via, rfc7239=config.server.forwarded)
     heads = HeadBuilder(forwarding, underscores=config.server.underscore_headers)
     proxy = ProxyHandler(_routes(config), pools, forwarding, heads)
-    return _dispatch(proxy, ControlApp(published, cells), str(config.admin.bind.port))
+    return _dispatch(proxy, ControlApp(published, cells), config.admin.bind)
 
 
 def _pool(

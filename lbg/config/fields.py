@@ -109,7 +109,9 @@ _AS_TEXT = PlainSerializer(str, return_type=str, when_used="json")
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 PositiveCount = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
-Workers = Annotated[int, Field(strict=True, ge=0, le=1024)]
+# Twice as many live at once during a reload, each in a slot of the cell file (lbg.state.layout).
+MAX_WORKERS = 62
+Workers = Annotated[int, Field(strict=True, ge=0, le=MAX_WORKERS)]
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Attempts = Annotated[int, Field(strict=True, ge=1, le=100)]
 ByteCount = Annotated[int, Field(strict=True, ge=0, le=2**62)]

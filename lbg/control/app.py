@@ -39,8 +39,8 @@ def _routes(status: Status, token: str) -> Flask:
     def refuse_strangers() -> Response | None:
         if not token or request.path.startswith("/health/"):
             return None
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if hmac.compare_digest(given.encode(), token.encode()):
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
             return None
         return _problem(401, "Unauthorized", "Send the admin token as Authorization: Bearer TOKEN.")
 
@@ -50,6 +50,8 @@ def _routes(status: Status, token: str) -> Flask:
         response.mimetype = "application/problem+json"
         if code == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
+        elif code == 405:
+            response.headers["Allow"] = "GET, HEAD, OPTIONS"
         return response
 
     def live() -> Response:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lbg.http.target import is_authority
+
 if TYPE_CHECKING:
     from lbg.http.headers import Fields
 
@@ -23,6 +25,7 @@ class Peer:
 
     address: bytes
     trusted: bool
+    scheme: bytes
     lines: bytes
 
 
@@ -70,7 +73,7 @@ class Forwarding:
             scheme.encode("ascii"),
             port.encode("ascii"),
         )
-        return Peer(shown, self._is_trusted(address), lines + self.via_line)
+        return Peer(shown, self._is_trusted(address), scheme.encode("ascii"), lines + self.via_line)
 
     def _is_trusted(self, address: str) -> bool:
         if not self._trusted:
@@ -95,7 +98,7 @@ class Forwarding:
         """Return the forwarding lines for a peer whose own were discarded."""
         lines = b"%bX-Forwarded-Host: %b\r\nX-Request-Id: %b\r\n" % (peer.lines, host, request_id)
         if self._rfc7239:
-            lines += _rfc7239(peer.address, host, b"http", b"")
+            lines += _rfc7239(peer.address, host, peer.scheme, b"")
         return lines
 
     def trusted(self, peer: Peer, host: bytes, request_id: bytes, said: Forwarded) -> bytes:
@@ -116,7 +119,7 @@ class Forwarding:
         before = b", ".join(value for name, value in said.rest if name.lower() == b"forwarded")
         passed = [field for field in said.rest if field[0].lower() != b"forwarded"]
         if self._rfc7239:
-            lines += _rfc7239(peer.address, host, said.proto or b"http", before)
+            lines += _rfc7239(peer.address, host, said.proto or peer.scheme, before)
         elif before:
             passed.append((b"Forwarded", before))
         return lines + b"".join(b"%b: %b\r\n" % field for field in passed)
@@ -151,10 +154,11 @@ def read_forwarded(fields: Fields) -> Forwarded:
             rest.append((name, value))
     proto = single[b"x-forwarded-proto"].lower()
     port = single[b"x-forwarded-port"]
+    host = single[b"x-forwarded-host"]
     return Forwarded(
         chain,
         proto if proto in {b"http", b"https"} else b"",
-        single[b"x-forwarded-host"],
+        host if is_authority(host.decode("latin-1")) else b"",
         port if _PORT.fullmatch(port) else b"",
         rest,
     )

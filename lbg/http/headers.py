@@ -89,6 +89,7 @@ _NOT_IN_TRAILERS: Final = frozenset(
         b"cookie",
         b"date",
         b"expect",
+        b"forwarded",
         b"host",
         b"max-forwards",
         b"proxy",
@@ -118,9 +119,15 @@ class RequestRules(dict[bytes, Rule]):
         if name.startswith(b"x-forwarded-"):
             return Rule.FORWARDING
         # A_B and A-B are one name to every CGI-like backend: the first could forge the second.
-        if b"_" in name and not self._underscores:
+        if b"_" in name and (not self._underscores or _forges(name)):
             return Rule.DROP
         return _REQUEST.get(name, Rule.PASS)
+
+
+def _forges(name: bytes) -> bool:
+    """Return whether a lower-case name with underscores could be taken for one that has a rule."""
+    dashed = name.replace(b"_", b"-")
+    return dashed in _REQUEST or dashed == b"content-type" or dashed.startswith(b"x-forwarded-")
 
 
 class ResponseRules(dict[bytes, "str | Rule"]):
@@ -155,6 +162,15 @@ def removable(options: frozenset[bytes]) -> frozenset[bytes]:
     return frozenset(name for name in named if not name.startswith(b"x-forwarded-"))
 
 
+def passing(fields: Fields, rules: ResponseRules) -> Fields:
+    """Return those of an interim response's `fields` that simply pass a proxy."""
+    named: frozenset[bytes] = frozenset()
+    for name, value in fields:
+        if rules[name] is Rule.CONNECTION:
+            named |= removable(connection_options(value))
+    return [field for field in without(fields, named) if type(rules[field[0]]) is str]
+
+
 def without(fields: Fields, names: frozenset[bytes]) -> Fields:
     """Return `fields` less those with one of the lower-cased `names`."""
     return [field for field in fields if field[0].lower() not in names]
@@ -184,7 +200,7 @@ class EnvironKeys(dict[bytes, "str | None"]):
         key: str | None = "HTTP_" + text.upper().replace("-", "_")
         if key in {"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"}:
             key = text.upper().replace("-", "_")
-        if key == "HTTP_PROXY" or ("_" in text and not self._underscores):
+        if key == "HTTP_PROXY" or (b"_" in name and (not self._underscores or _forges(name.lower()))):
             key = None
         if len(self) < REMEMBERED:
             self[name] = key

@@ -8,6 +8,7 @@ an idle connection small.
 from __future__ import annotations
 
 import socket as stdlib_socket
+import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ else:
 
 READ: Final = 1
 WRITE: Final = 2
+WRITE_TIMEOUT: Final = 60.0  # seconds in which a client must take something; nginx's send_timeout
 SMALL: Final = 16384  # bytes up to which a write waits for the end of the loop's turn
 
 
@@ -34,22 +36,24 @@ class Stream:
     """A non-blocking socket whose calls block the greenlet, never the worker.
 
     Every wait ends at `deadline` (CLOCK_MONOTONIC seconds) with `StreamTimeout`. Other failures are
-    the `OSError` of the socket call. A `closed` stream refuses every wait with `StreamTimeout`.
-    `armed` is set from `arm` to `disarm`. A small write may fail after its call; then reading reports
-    the end of the stream, and `unwritten` says whether not a byte has left since `begin_message`.
+    the `OSError` of the socket call. A `closed` stream refuses every wait with `StreamTimeout`;
+    `aborted` says that the end a reader sees is our own doing. `armed` is set from `arm` to `disarm`.
+    A small write may fail after its call; then reading reports the end of the stream. `wrote` says
+    whether bytes have left since `begin_message`, `unwritten` that the first small write failed.
     """
 
     __slots__ = (
         "_held",
         "_hub",
         "_writer",
-        "_wrote",
+        "aborted",
         "armed",
         "closed",
         "deadline",
         "reader",
         "sock",
         "unwritten",
+        "wrote",
     )
 
     def __init__(self, sock: Socket) -> None:
@@ -57,10 +61,11 @@ class Stream:
         self._hub = gevent.get_hub()
         self.reader: Any = self._hub.loop.io(sock.fileno(), READ)
         self._writer: Any = None
+        self.aborted = False
         self.armed = False
         self.closed = False
         self._held = b""
-        self._wrote = False
+        self.wrote = False
         self.unwritten = False
         self.deadline = NEVER
         DEADLINES.watch(self)
@@ -69,8 +74,8 @@ class Stream:
         return f"<Stream fd={self.sock.fileno()} deadline={self.deadline} held={len(self._held)}>"
 
     def begin_message(self) -> None:
-        """Let `unwritten` speak of what is sent from now on."""
-        self._wrote = self.unwritten = False
+        """Let `wrote` and `unwritten` speak of what is sent from now on."""
+        self.wrote = self.unwritten = False
 
     def wait_readable(self) -> None:
         """Block until bytes or the end of the stream can be read; takes `arm` back."""
@@ -136,7 +141,7 @@ class Stream:
         self.flush()
         try:
             sent = self.sock.send(data)
-            self._wrote = True
+            self.wrote = True
         except BlockingIOError:
             sent = 0
         self._send_all(memoryview(data)[sent:])
@@ -153,7 +158,7 @@ class Stream:
         while rest:
             try:
                 rest = rest[self.sock.send(rest) :]
-                self._wrote = True
+                self.wrote = True
             except BlockingIOError:
                 self.wait_writable()
 
@@ -166,10 +171,10 @@ class Stream:
         except BlockingIOError:
             pass
         except OSError:
-            self.unwritten = not self._wrote
+            self.unwritten = not self.wrote
             self.abort()
         else:
-            self._wrote = True
+            self.wrote = True
         if self._held:
             self._write_watcher().start(self._write_more)
 
@@ -185,6 +190,7 @@ class Stream:
 
     def abort(self) -> None:
         """End both directions at once; whoever reads meanwhile sees the end of the stream."""
+        self.aborted = True
         self._held = b""
         try:
             self.sock.shutdown(stdlib_socket.SHUT_RDWR)
@@ -223,6 +229,13 @@ class Stream:
         """Write what is held, then tell the peer that no more will come; the read side stays open."""
         self.flush()
         self.sock.shutdown(stdlib_socket.SHUT_WR)
+
+    def reset_at_close(self) -> None:
+        """Let `close` reset the connection, so that the peer cannot take its end for a regular one."""
+        try:
+            self.sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            self.deadline = 0.0  # closed already: there is no regular end either
 
     def close(self) -> None:
         """Close the socket; what is held is lost, and waits of other greenlets end with `StreamTimeout`."""

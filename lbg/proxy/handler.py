@@ -8,7 +8,7 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from lbg.errors import LocalReply
+from lbg.errors import ClientGone, LocalReply
 from lbg.http.replies import make_reply
 from lbg.http.target import host_name, routing_path
 from lbg.proxy.attempt import forward
@@ -55,6 +55,11 @@ class ProxyHandler:
             return self._forward(environ, start_response, record)
         except LocalReply as cause:
             return self._reply(cause, environ, start_response, record)
+        except ClientGone as error:
+            if "lbg.client" in environ:
+                raise
+            gone = LocalReply("client_gone", str(error), status=400)
+            return self._reply(gone, environ, start_response, record)
 
     def _forward(self, environ: Environ, start_response: StartResponse, record: Record) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -67,8 +72,8 @@ class ProxyHandler:
             if head.max_forwards == 0:
                 return _answer_options(start_response)
             head.max_forwards -= 1
-        if head.upgrade and environ["SERVER_PROTOCOL"] != "HTTP/1.1":
-            head.upgrade = b""
+        if head.upgrade and (environ["SERVER_PROTOCOL"] != "HTTP/1.1" or head.length or head.chunked):
+            head.upgrade = b""  # RFC 9110 section 7.8 lets us: a body would mix with the new protocol
         peer = self._forwarding.peer(
             environ.get("REMOTE_ADDR", ""), environ["SERVER_PORT"], environ["wsgi.url_scheme"]
         )
@@ -90,7 +95,11 @@ class ProxyHandler:
         if exchange.status == 101:
             return switch_protocols(exchange, environ, pool.timeouts.tunnel)
         exchange.on_trailers = environ.get("lbg.trailers")
-        start_response(exchange.status_line, exchange.headers)
+        try:
+            start_response(exchange.status_line, exchange.headers)
+        except BaseException:
+            exchange.close()
+            raise
         return exchange
 
     def _route(self, head: Head, target: bytes) -> Route:
@@ -110,6 +119,14 @@ class ProxyHandler:
             raise LocalReply("bad_request", "The path of the request leaves its route.")
         return route
 
+    def _client(self, environ: Environ) -> str:
+        """Return the client's address, as trusted proxies tell it."""
+        peer = self._forwarding.peer(
+            environ.get("REMOTE_ADDR", ""), environ["SERVER_PORT"], environ["wsgi.url_scheme"]
+        )
+        chain = environ.get("HTTP_X_FORWARDED_FOR", "").encode("latin-1").split(b",")
+        return self._forwarding.client(peer, chain).decode("ascii")
+
     def _reply(
         self, cause: LocalReply, environ: Environ, start_response: StartResponse, record: Record
     ) -> Iterable[bytes]:
@@ -117,9 +134,10 @@ class ProxyHandler:
         level = logging.WARNING if cause.status >= 500 else logging.DEBUG
         log.log(
             level,
-            "%d %s: %s %s: %s",
+            "%d %s: %s: %s %s: %s",
             cause.status,
             cause.reason,
+            self._client(environ),
             environ["REQUEST_METHOD"],
             _printable(environ.get("RAW_URI") or environ.get("PATH_INFO", "")),
             record.story() or cause.detail,
@@ -136,4 +154,5 @@ def _answer_options(start_response: Callable[..., Any]) -> Iterable[bytes]:
 
 
 def _printable(text: str) -> str:
-    return text[:200].encode("ascii", "backslashreplace").decode("ascii")
+    """Return `text` so that it cannot forge a line of the log or a colour on the terminal."""
+    return text[:200].encode("unicode_escape").decode("ascii")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import socket as stdlib_socket
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 from gevent.server import StreamServer
 
 from lbg.net.stream import Socket, Stream
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
 
     from lbg.server.service import Service
 
+log = logging.getLogger("lbg.server")
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE: Final = 0.5  # seconds
+_COMPLAINT_INTERVAL: Final = 60.0  # seconds between two log lines about the same
 _INTERNET: Final = frozenset({stdlib_socket.AF_INET, stdlib_socket.AF_INET6})
 
 
@@ -31,6 +40,7 @@ class Acceptor(StreamServer):
     def __init__(self, listener: Any, service: Service, pool: Pool, *, name: str, multiprocess: bool) -> None:
         self._service = service
         self._listener = listener
+        self._complained = -_COMPLAINT_INTERVAL
         self._internet = listener.family in _INTERNET
         if self._internet:
             # Accepted sockets inherit it, which saves a system call each.
@@ -44,9 +54,26 @@ class Acceptor(StreamServer):
             fd, address = self._listener._accept()
         except BlockingIOError:
             return None  # another worker was faster
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            self._pause(error)
+            return None
         sock = Socket(self._listener.family, stdlib_socket.SOCK_STREAM, 0, fileno=fd)
         sock.setblocking(False)
         return sock, address
+
+    def _pause(self, error: OSError) -> None:
+        """Accept nothing for a moment: the listener would only wake us again for the same failure."""
+        if monotonic() - self._complained > _COMPLAINT_INTERVAL:
+            self._complained = monotonic()
+            log.error("cannot accept connections: %s", error.strerror)
+        self.stop_accepting()
+        gevent.spawn_later(_PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        if self.started:
+            self.start_accepting()
 
     def do_close(self, sock: Any, *_: Any) -> None:
         sock.close()

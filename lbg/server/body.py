@@ -118,18 +118,20 @@ class RequestInput:
     def relay_to(self, sink: Stream, idle: float) -> int:
         """Move the rest of a body of known length to `sink` without copying; return the bytes moved.
 
-        `sink` may stay full for `idle` seconds: its OSError and StreamTimeout pass as they are.
+        `sink` may stay full for `idle` seconds, and be used until its deadline at the call. Its OSError
+        and StreamTimeout pass as they are.
         """
         left = self._left()
         if not splice.AVAILABLE or left < splice.WORTHWHILE or self._buffer or self._request.pieces:
             return 0
         self.answer_continue()
         moved = 0
+        ends = sink.deadline
         with splice.borrowed_pipe() as pipe:
             while moved < left:
-                sink.deadline = NEVER  # the client has its own time limit
+                sink.deadline = ends  # the client has its own time limit
                 moved += self._fill(pipe, left - moved)
-                sink.deadline = monotonic() + idle
+                sink.deadline = min(monotonic() + idle, ends)
                 pipe.drain(sink, more=moved < left)
         self._parser.bypassed(self._request)
         return moved
@@ -154,7 +156,7 @@ class RequestInput:
 
     def answer_continue(self) -> None:
         """Send the 100 a client awaits before its body, once."""
-        if self.awaited:
+        if self.awaited and not self._request.answered:
             self.awaited = False
             try:
                 self._stream.send(_CONTINUE)

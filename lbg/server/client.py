@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lbg.errors import ClientGone, StreamTimeout
+from lbg.net.stream import WRITE_TIMEOUT
 from lbg.server.body import EMPTY
 from lbg.server.parser import Request
-from lbg.server.response import WRITE_TIMEOUT
 
 if TYPE_CHECKING:
     from lbg.http.headers import Fields
     from lbg.net.stream import Stream
     from lbg.server.body import EmptyInput, RequestInput
     from lbg.server.response import Response
+
+
+_PHRASES: Final = {102: b"Processing", 103: b"Early Hints", 104: b"Upload Resumption Supported"}
 
 
 class Client:
@@ -45,7 +48,7 @@ class Client:
             return
         head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (
             status,
-            b"Early Hints" if status == 103 else b"Interim",
+            _PHRASES.get(status, b"Interim"),
             b"".join(b"%b: %b\r\n" % field for field in fields),
         )
         self._stream.deadline = monotonic() + WRITE_TIMEOUT

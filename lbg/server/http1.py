@@ -10,11 +10,12 @@ import gevent
 
 from lbg.errors import ClientGone, LbgError, LocalReply, RequestError, StreamTimeout
 from lbg.http.replies import make_reply
+from lbg.net.stream import WRITE_TIMEOUT
 from lbg.server.body import EMPTY, RequestInput
 from lbg.server.client import Client
 from lbg.server.environ import fill_environ
 from lbg.server.parser import RequestParser
-from lbg.server.response import WRITE_TIMEOUT, Response
+from lbg.server.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,12 +76,14 @@ class Http1Connection:
         service.connections.add(self)
         lingering = True
         try:
-            lingering = self._serve_all()
-        except RequestError as fault:
-            self._refuse(fault)
+            try:
+                lingering = self._serve_all()
+            except RequestError as fault:
+                self._refuse(fault)
         except (ClientGone, OSError, StreamTimeout):
             log.debug("client connection ended early", exc_info=True)
             lingering = False
+            self._show_cut()
         finally:
             service.connections.discard(self)
             self._close(lingering=lingering)
@@ -217,12 +220,19 @@ class Http1Connection:
         try:
             stream.flush()
             if lingering:
+                # An upload that was just ended holds the read watcher until its greenlet had its turn.
+                gevent.sleep(0)
                 self._linger()
         except (OSError, StreamTimeout):
             log.debug("client left before it had all of its answer")
         finally:
             stream.close()
             self._parser.close()
+
+    def _show_cut(self) -> None:
+        """Let the client tell a cut response from a whole one where only a reset can say so."""
+        if self._response.ends_with_connection:
+            self.stream.reset_at_close()
 
     def _linger(self) -> None:
         """Take what the client still sends for a moment: closing at once would reset our answer away."""

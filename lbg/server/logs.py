@@ -24,7 +24,7 @@ class ConsoleFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         line = super().formatMessage(record)
         if record.levelno != logging.INFO:
-            line = f"{line[: -len(record.message)]}{record.levelname} {record.message}"
+            line = f"{line[: len(line) - len(record.message)]}{record.levelname} {record.message}"
         if not self._colours:
             return line
         for word, coloured in _COLOURS.items():

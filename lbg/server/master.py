@@ -55,11 +55,22 @@ class Master:
         """Load and publish the configuration; at the first time exit with status 2 when it is wrong."""
         try:
             loaded = load(os.environ, Path.cwd())
+            self._refuse_taken_addresses(loaded.config)
             self._publish(Snapshot.of(loaded.config, self._next_generation(), loaded.source))
         except (ConfigError, NoSlot, OSError, ValueError, directory.UnsafeDirectory) as error:
             if self.published is None:
                 _exit(str(error))
             log.error("the configuration was not changed: %s", error)  # noqa: TRY400 - one clear line
+
+    def _refuse_taken_addresses(self, config: Config) -> None:
+        """At a reload, check new addresses before gunicorn closes the old listeners for them."""
+        if self.published is None:
+            return
+        known = set(self.binds)
+        for bind in (*config.server.bind, config.admin.bind):
+            complaint = None if bind in known else listeners.complaint(bind)
+            if complaint:
+                raise OSError(complaint)
 
     def _next_generation(self) -> int:
         return 1 if self.published is None else self.published.snapshot.generation + 1
@@ -103,7 +114,10 @@ class Master:
         _mend_restart_command(server.START_CTX["args"])
         if any(variable in os.environ for variable in _INHERITED):
             return
-        complaints = [listeners.complaint(bind) for bind in _binds(server.cfg)]
+        binds = _binds(server.cfg)
+        complaints = [listeners.complaint(bind) for bind in binds]
+        if len(binds) < 2:
+            complaints.append(f"no public address is left: {binds[0].text} is the admin address")
         found = [complaint for complaint in complaints if complaint]
         if found:
             self._remove_directory()
@@ -118,10 +132,9 @@ class Master:
 
     def _keep_admin_listener(self, server: Any) -> None:
         """Add the admin address to the binds again when `-b` on the command line replaced them."""
-        admin = self.config.admin.bind.text
-        binds = list(server.cfg.bind)
-        if admin not in binds:
-            server.cfg.set("bind", [*binds, admin])
+        admin = self.config.admin.bind
+        if not any(bind == admin for bind in _binds(server.cfg)):
+            server.cfg.set("bind", [*server.cfg.bind, admin.text])
 
     def when_ready(self, server: Any) -> None:
         """Find out which listener is which, and tell where lbg can be reached."""
@@ -251,7 +264,7 @@ def _mend_restart_command(args: list[str]) -> None:
     gunicorn would execute its `__main__.py` by path then, whose directory holds a package `http`
     that hides the standard library's.
     """
-    if args[1].endswith("__main__.py"):
+    if args[1:] and args[1].endswith("__main__.py"):
         args[1:2] = ["-m", "gunicorn"]
 
 

@@ -33,7 +33,7 @@ class Request:
     """One message: its head, and the body bytes that have come so far in `pieces`.
 
     `complete` is set when its last byte was parsed, `received` counts body bytes, `length` is the
-    Content-Length.
+    Content-Length, `answered` says that the head of the response was sent.
     `upgrade` says that it asks to switch protocols; `rest` are the bytes after it then.
     """
 
@@ -43,6 +43,7 @@ class Request:
     received = 0
     length = 0
     complete = False
+    answered = False
     chunked = False
     upgrade = False
     rest = b""
@@ -223,11 +224,11 @@ class RequestParser:
         request.rest = b""
         self._parser = HttpRequestParser(_AfterHead(self))
         lines = b"".join(b"%b: %b\r\n" % field for field in framing)
-        try:
-            self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
-            self._parser.feed_data(rest)
-        except HttpParserError as error:
-            self._refuse(error)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+        first_line = self._first_line
+        self.feed(rest)
+        self._first_line = first_line + self._first_line
+        self._progress = True
 
     def _refuse(self, error: HttpParserError) -> None:
         if isinstance(error, HttpParserInvalidMethodError) and _METHOD.match(self._first_line):

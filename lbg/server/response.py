@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lbg.http.framing import Framing, chunk, has_no_body, last_chunk
 from lbg.http.headers import REMEMBERED
+from lbg.net.stream import WRITE_TIMEOUT
 from lbg.server.parser import Request
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lbg.net.stream import Stream
     from lbg.server.service import Service
 
-WRITE_TIMEOUT: Final = 60.0  # seconds in which the client must take something; nginx's send_timeout
 _JOIN: Final = 16384  # bytes up to which copying head and body together is cheaper than a second buffer
 
 # What the head writer does with a field; names are remembered in the case they come in.
@@ -80,11 +80,17 @@ class Response:
     def begin(self, request: Request) -> None:
         """Turn to the response to `request`."""
         self._request = request
+        self._trailers = []
         self._status = ""
         self._head_sent = False
         self._length = -1
         self._sent = 0
         self.keep_alive = request.keep_alive
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether the end of the connection is what ends the body that has begun."""
+        return self._head_sent and self._framing is _CLOSE
 
     @property
     def begun(self) -> bool:
@@ -114,7 +120,7 @@ class Response:
                 self._stream.send(self._framed(data))
             return
         head = self._head()
-        self._head_sent = True
+        self._head_sent = self._request.answered = True
         if data:
             data = self._framed(data)
         if len(data) > _JOIN:
@@ -166,7 +172,7 @@ class Response:
                 dated = True
                 lines.append(f"{name}: {value}\r\n")
             elif special is _LENGTH and code >= 200 and code != 204:  # RFC 9110 section 8.6
-                self._length = int(value)
+                self._take_length(value)
                 lines.append(f"{name}: {value}\r\n")
         if not dated:
             # RFC 9110 section 6.6.1: whoever forwards a response without Date adds the time of receipt.
@@ -185,6 +191,12 @@ class Response:
         if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
             raise BrokenResponse("a response field holds a line break or NUL")
         return (text + "\r\n").encode("latin-1")
+
+    def _take_length(self, value: str) -> None:
+        # int() would also take a sign, an underscore and digits of other scripts.
+        if self._length >= 0 or not (value.isascii() and value.isdigit()):
+            raise BrokenResponse(f"Content-Length {value!r} is no length, or the second one")
+        self._length = int(value)
 
     def _choose_framing(self, code: int) -> None:
         if self._length > 0 and self._request.method != "HEAD" and code != 304:

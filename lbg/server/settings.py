@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+from lbg.config.fields import MAX_WORKERS
 from lbg.server.logs import log_config
 from lbg.server.master import MASTER
 
@@ -20,7 +21,7 @@ def settings() -> dict[str, Any]:
     config = MASTER.config
     return {
         "bind": [address.text for address in MASTER.binds],
-        "workers": (config.server.workers or os.cpu_count() or 1) + 1,
+        "workers": (config.server.workers or min(os.cpu_count() or 1, MAX_WORKERS)) + 1,
         "worker_class": "lbg.server.worker.ProxyWorker",
         "worker_connections": config.server.max_connections,
         "graceful_timeout": int(config.server.shutdown_grace) + _MARGIN,

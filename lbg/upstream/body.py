@@ -45,6 +45,11 @@ class RequestBody:
         self.length = length
         self.replayable = True
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the input is our server's."""
+        return hasattr(self._input, "read_some")
+
     def rewind(self) -> None:
         """Start again with the first byte. Only while `replayable`."""
         self._next = 0
@@ -136,14 +141,33 @@ class Upload:
     wait for the response.
     """
 
-    __slots__ = ("_body", "_expects", "_greenlet", "_idle", "_response", "_stream", "answered", "failure")
+    __slots__ = (
+        "_body",
+        "_ends",
+        "_expects",
+        "_greenlet",
+        "_idle",
+        "_response",
+        "_stream",
+        "answered",
+        "failure",
+    )
 
-    def __init__(self, body: RequestBody, stream: Stream, timeouts: TimeoutsConfig, *, expects: bool) -> None:
+    def __init__(
+        self,
+        body: RequestBody,
+        stream: Stream,
+        timeouts: TimeoutsConfig,
+        *,
+        expects: bool,
+        ends: float = NEVER,
+    ) -> None:
         self._body = body
         self._stream = stream
         self._idle = timeouts.idle
         self._response = timeouts.response
         self._expects = expects
+        self._ends = ends
         self.answered = False
         self.failure: LbgError | None = None
         self._greenlet: Any = gevent.spawn(self._run)
@@ -154,8 +178,12 @@ class Upload:
         return not self._greenlet.dead
 
     def stop(self) -> None:
-        """End the upload where it is; does not wait, since it is called while cleaning up."""
-        self._greenlet.kill(block=False)
+        """End the upload where it is.
+
+        Under our server it does not wait, since a client that leaves may interrupt any wait and this is
+        called while cleaning up. Any other server goes on to use its input: nobody may be in it then.
+        """
+        self._greenlet.kill(block=not self._body.is_ours)
 
     def _run(self) -> None:
         try:
@@ -172,14 +200,14 @@ class Upload:
         except (OSError, StreamTimeout):
             return  # the endpoint takes no more: its answer, or its silence, is for the reader to judge
         if not self.answered:
-            self._stream.deadline = monotonic() + self._response
+            self._stream.deadline = min(monotonic() + self._response, self._ends)
 
     def _write_body(self) -> None:
         body, chunked = self._body, self._body.length is None
         while True:
             if not self.answered:
                 # The client has its own time limit; the endpoint cannot answer before it has the body.
-                self._stream.deadline = NEVER
+                self._stream.deadline = self._ends
             if body.relay_to(self._stream, self._idle):
                 continue
             data = body.read_some()
@@ -191,5 +219,5 @@ class Upload:
 
     def _write(self, data: bytes) -> None:
         if not self.answered:
-            self._stream.deadline = monotonic() + self._idle
+            self._stream.deadline = min(monotonic() + self._idle, self._ends)
         self._stream.send(data)

@@ -8,6 +8,7 @@ import socket as stdlib_socket
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+import gevent
 from gevent import socket as gevent_socket
 
 from lbg.errors import Sent, StreamTimeout, UpstreamError
@@ -77,7 +78,7 @@ class Endpoint:
         `timeout` is in seconds, for each of them. Raises UpstreamError with nothing sent.
         """
         failure: UpstreamError | None = None
-        for family, sockaddr in self._literal or self._resolve():
+        for family, sockaddr in self._literal or self._resolve(timeout):
             try:
                 return self._connect_to(family, sockaddr, timeout)
             except UpstreamError as error:
@@ -103,6 +104,8 @@ class Endpoint:
     def _await_connect(self, stream: Stream, sockaddr: SocketAddress, timeout: float) -> None:
         stream.deadline = monotonic() + timeout
         code = stream.sock.connect_ex(sockaddr)
+        if code == errno.EAGAIN and isinstance(sockaddr, str):
+            raise self._failed("connect_refused", "connect refused: the backlog is full")  # unix(7)
         if code in _IN_PROGRESS:
             try:
                 stream.wait_writable()
@@ -114,11 +117,13 @@ class Endpoint:
         if code:
             raise self._failed("connect_refused", f"connect {_in_words(code)}")
 
-    def _resolve(self) -> list[tuple[int, SocketAddress]]:
+    def _resolve(self, timeout: float) -> list[tuple[int, SocketAddress]]:
+        late = self._failed("dns_failure", f"{self.address.host}: not resolved within {timeout} s")
         try:
-            found = gevent_socket.getaddrinfo(
-                self.address.host, self.address.port, type=stdlib_socket.SOCK_STREAM
-            )
+            with gevent.Timeout(timeout, late):
+                found = gevent_socket.getaddrinfo(
+                    self.address.host, self.address.port, type=stdlib_socket.SOCK_STREAM
+                )
         except OSError as error:
             raise self._failed("dns_failure", f"{self.address.host}: {error.strerror or error}") from error
         return [(family, sockaddr) for family, _, _, _, sockaddr in found]

@@ -11,6 +11,7 @@ from lbg.errors import Sent, StreamTimeout, UpstreamError
 from lbg.http.framing import Framing, has_no_body
 from lbg.http.headers import Fields, Rule, connection_options, forwardable_trailers, removable
 from lbg.net import splice
+from lbg.net.stream import WRITE_TIMEOUT
 from lbg.upstream.connection import COMPLETE
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Exchange:
         try:
             if connection.read_body():
                 return
-            if self.framing is not _CLOSE:
+            if self.framing is not _CLOSE or connection.stream.aborted:
                 raise UpstreamError(
                     "upstream_cut_body", "connection closed within the body", sent=Sent.ANSWERED
                 )
@@ -184,7 +185,7 @@ class Exchange:
         with splice.borrowed_pipe() as pipe:
             while moved < left:
                 moved += self._fill(pipe, left - moved)
-                sink.deadline = self._next_deadline()
+                sink.deadline = min(monotonic() + WRITE_TIMEOUT, self._ends)
                 pipe.drain(sink, more=moved < left)
         connection.bypassed()
         self._end(None)

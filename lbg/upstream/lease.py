@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from lbg.errors import Sent, StreamTimeout, UpstreamError
+from lbg.http.headers import passing
 from lbg.upstream.body import Upload
 from lbg.upstream.connection import Connection
 from lbg.upstream.exchange import Exchange
@@ -86,11 +87,13 @@ class Lease:
             raise UpstreamError(
                 "upstream_reset_reused" if reused else "upstream_reset",
                 f"connection closed while the request was written: {error}",
-                sent=Sent.NOTHING,
+                sent=Sent.WRITTEN if stream.wrote else Sent.NOTHING,
                 reused=reused,
             ) from error
         if body is not None and ready is None:
-            self._upload = Upload(body, stream, self.pool.timeouts, expects=request.expects)
+            self._upload = Upload(
+                body, stream, self.pool.timeouts, expects=request.expects, ends=request.ends
+            )
 
     def _await_head(self, connection: Connection, request: UpstreamRequest) -> None:
         while True:
@@ -110,7 +113,7 @@ class Lease:
     def _pass_interim(self, connection: Connection, request: UpstreamRequest) -> None:
         for status, fields in connection.interim:
             if request.on_interim is not None:
-                request.on_interim(status, fields)
+                request.on_interim(status, passing(fields, self.pool.response_rules))
         connection.interim = []
 
     def _fail(self, connection: Connection | None, error: BaseException) -> None:
