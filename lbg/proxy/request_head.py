@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lbg.errors import LocalReply
+from lbg.errors import LocalReply, RequestError
 from lbg.http.forwarded import read_forwarded, valid_request_id
 from lbg.http.headers import Fields, RequestRules, Rule, connection_options, removable, without
 from lbg.upstream.request import UpstreamRequest
@@ -12,6 +12,7 @@ from lbg.upstream.request import UpstreamRequest
 if TYPE_CHECKING:
     from lbg.http.forwarded import Forwarding, Peer
 
+_MAX_DIGITS: Final = 18  # of a number in a field; more would not fit 64 bits
 _NOTHING: Final[frozenset[bytes]] = frozenset()
 
 _HOST: Final = Rule.HOST
@@ -47,6 +48,9 @@ class Head:
     def note(self, rule: Rule, name: bytes, value: bytes) -> None:
         """Take in a field that does not simply pass."""
         if rule is Rule.CONTENT_LENGTH:
+            # Our server has checked it (llhttp); under others it may be anything.
+            if not value.isdigit() or len(value) > _MAX_DIGITS:
+                raise RequestError("bad_request", "The Content-Length is malformed.")
             self.length = int(value)
             self.lines.append(b"Content-Length: %b\r\n" % value)
         elif rule is Rule.COOKIE:
@@ -83,7 +87,7 @@ class Head:
             self.expects = value.lower() == b"100-continue"
         elif rule is Rule.UPGRADE:
             self.upgrade = value
-        elif rule is Rule.MAX_FORWARDS and value.isdigit():
+        elif rule is Rule.MAX_FORWARDS and value.isdigit() and len(value) <= _MAX_DIGITS:
             self.max_forwards = int(value)
 
     def hop_lines(self) -> bytes:

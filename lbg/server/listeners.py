@@ -139,10 +139,18 @@ def _processes() -> list[Path]:
 
 def _holds(process: Path, inodes: set[str]) -> bool:
     try:
-        links = [os.readlink(link) for link in (process / "fd").iterdir()]
+        descriptors = list((process / "fd").iterdir())
     except OSError:  # gone meanwhile, or another user's
         return False
+    links = map(_target, descriptors)
     return any((match := _SOCKET.fullmatch(link)) and match[1] in inodes for link in links)
+
+
+def _target(descriptor: Path) -> str:
+    try:
+        return os.readlink(descriptor)
+    except OSError:  # closed meanwhile
+        return ""
 
 
 def _command(process: Path) -> str:

@@ -79,6 +79,8 @@ class Exchange:
         if status == 101:
             if not request.upgrades:
                 self._refuse("101 though no switch of protocols was asked for")
+            if not self.upgrade:
+                self._refuse("101 without naming a protocol")
         elif self.length == 0 or has_no_body(request.method, status):
             self.framing = _NONE
             if connection.progress is not COMPLETE:
