@@ -31,10 +31,10 @@ FILES = [
     (in_section("workers = 2.0"), "lbg.toml:2: server.workers: expected a whole number, got 2.0"),
     (in_section("workers = true"), "lbg.toml:2: server.workers: expected a whole number, got true"),
     (in_section("workers = -1"), "lbg.toml:2: server.workers: expected at least 0, got -1"),
-    (in_section("workers = 5000"), "lbg.toml:2: server.workers: expected at most 1024, got 5000"),
+    (in_section("workers = 5000"), "lbg.toml:2: server.workers: expected at most 62, got 5000"),
     (
         in_section("workers = 0x" + "f" * 20),
-        "lbg.toml:2: server.workers: expected at most 1024, got a number too large",
+        "lbg.toml:2: server.workers: expected at most 62, got a number too large",
     ),
     (in_section("max_connections = 0"), "lbg.toml:2: server.max_connections: expected at least 1, got 0"),
     (
