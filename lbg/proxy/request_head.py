@@ -49,6 +49,7 @@ class Head:
         """Take in a field that does not simply pass."""
         if rule is Rule.CONTENT_LENGTH:
             # Our server has checked it (llhttp); under others it may be anything.
+            value = value.strip(b" \t")
             if not value.isdigit() or len(value.lstrip(b"0")) > _MAX_DIGITS:
                 raise RequestError("bad_request", "The Content-Length is malformed.")
             self.length = int(value)
