@@ -116,7 +116,7 @@ class Master:
             return
         binds = _binds(server.cfg)
         complaints = [listeners.complaint(bind) for bind in binds]
-        if len(binds) == 1:
+        if len(server.cfg.address) == 1:
             complaints.append(f"no public address is left: {binds[0].text} is the admin address")
         found = [complaint for complaint in complaints if complaint]
         if found:

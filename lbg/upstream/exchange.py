@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lbg.upstream.request import UpstreamRequest
 
 _CHUNKED_CODING: Final = b"chunked"
+_MAX_DIGITS: Final = 10  # of a Keep-Alive timeout; int() refuses thousands
 _NOTHING: Final[frozenset[bytes]] = frozenset()
 
 _NONE: Final = Framing.NONE
@@ -237,6 +238,6 @@ def _keep_alive_timeout(value: bytes) -> int:
     """Return the seconds in `Keep-Alive: timeout=N`, 0 when it says none."""
     for parameter in value.split(b","):
         name, _, seconds = parameter.strip().partition(b"=")
-        if name.lower() == b"timeout" and seconds.isdigit():
+        if name.lower() == b"timeout" and seconds.isdigit() and len(seconds) < _MAX_DIGITS:
             return int(seconds)
     return 0

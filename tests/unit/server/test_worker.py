@@ -1,0 +1,63 @@
+"""The worker: which listeners it keeps, how it is told to end."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from lbg.server.roles import Role
+from lbg.server.worker import ProxyWorker
+from tests.unit.server.services import TickedService
+
+
+@pytest.fixture
+def sockets() -> Iterator[list[socket.socket]]:
+    """Give two sockets in place of listeners."""
+    ends = list(socket.socketpair())
+    yield ends
+    for end in ends:
+        end.close()
+
+
+@pytest.fixture
+def worker(sockets: list[socket.socket]) -> Iterator[ProxyWorker]:
+    cfg = Config()
+    made = ProxyWorker(1, 0, sockets, None, 30, cfg, Logger(cfg))
+    yield made
+    made.tmp.close()
+
+
+@pytest.mark.parametrize(
+    ("role", "kept"),
+    [(Role.CONTROL, [False, True]), (Role.PROXY, [True, False]), (Role.COMBINED, [True, True])],
+)
+def test_a_worker_closes_the_listeners_that_are_not_its_roles(
+    worker: ProxyWorker, sockets: list[socket.socket], role: Role, kept: list[bool]
+) -> None:
+    worker.role, worker.listener_names = role, ["public", "admin"]
+    pool: Any = None
+    acceptors = worker._acceptors(TickedService(None), pool)
+    assert [end.fileno() >= 0 for end in sockets] == kept
+    assert len(acceptors) == sum(kept)
+
+
+def test_without_a_master_of_ours_every_listener_is_public(
+    worker: ProxyWorker, sockets: list[socket.socket]
+) -> None:
+    pool: Any = None
+    assert len(worker._acceptors(TickedService(None), pool)) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_an_interrupt_ends_it(worker: ProxyWorker, number: int) -> None:
+    worker.handle_quit(number, None)
+    assert not worker.alive
+
+
+def test_it_is_called_by_its_role(worker: ProxyWorker) -> None:
+    worker.role = Role.PROXY
+    assert str(worker) == f"<proxy worker {worker.pid}>"
