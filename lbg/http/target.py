@@ -65,7 +65,8 @@ def routing_path(raw: str) -> str | None:
     """Return the path that routing compares: decoded, slashes merged, dot segments and `;` parameters gone.
 
     An encoded slash stays `%2F`, since it is data to the backend. None means that the path climbs
-    above the root or holds a NUL. `raw` is the path part of a target, without the query.
+    above the root, hides a dot segment behind an encoded slash, or holds a NUL. `raw` is the path part
+    of a target, without the query.
     """
     if "%" not in raw and "//" not in raw and "/." not in raw and ";" not in raw:
         return raw
@@ -73,8 +74,10 @@ def routing_path(raw: str) -> str | None:
     path = unquote_to_bytes(kept.encode("latin-1")).decode("latin-1")
     if "\0" in path:
         return None
-    path = _SLASHES.sub("/", _PARAMETERS.sub("", path))
-    return _without_dots(path)
+    resolved = _without_dots(_SLASHES.sub("/", _PARAMETERS.sub("", path)))
+    if resolved is not None and ".." in resolved.replace("%2F", "/").split("/"):
+        return None  # a backend that decodes %2F, as WSGI does, would climb where we saw one segment
+    return resolved
 
 
 def _without_dots(path: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from lbg.errors import ClientGone, StreamTimeout
 from lbg.net.stream import WRITE_TIMEOUT
 from lbg.server.body import EMPTY
-from lbg.server.parser import Request
+from lbg.server.parser import NO_REQUEST
 
 if TYPE_CHECKING:
     from lbg.http.headers import Fields
@@ -32,9 +32,14 @@ class Client:
     def __init__(self, stream: Stream, response: Response) -> None:
         self._stream = stream
         self._response = response
-        self.request = Request()
+        self.request = NO_REQUEST
         self.body: RequestInput | EmptyInput = EMPTY
         self.taken = False
+
+    def rest(self) -> None:
+        """Let go of the last request."""
+        self.request = NO_REQUEST
+        self.body = EMPTY
 
     def send_interim(self, status: int, fields: Fields) -> None:
         """Send a 1xx response; a 100 only once, and only to a client that still awaits it.

@@ -93,13 +93,17 @@ class Http1Connection:
         settings = self._service.settings
         timeout = settings.header_timeout
         while True:
-            request = self._await_request(timeout)
+            request: Request | None = self._await_request(timeout)
             if request is None:
                 return False
             if not self._serve(request):
                 return not request.complete or self._parser.fault is not None
             self.fresh = False
             timeout = settings.keepalive_timeout
+            # An idle connection keeps nothing of its last request: there may be thousands.
+            request = None
+            self._response.rest()
+            self._client.rest()
 
     def _await_request(self, timeout: float) -> Request | None:
         """Return the next request, None when the client sends no more."""

@@ -55,22 +55,30 @@ class Master:
         """Load and publish the configuration; at the first time exit with status 2 when it is wrong."""
         try:
             loaded = load(os.environ, Path.cwd())
-            self._refuse_taken_addresses(loaded.config)
-            self._publish(Snapshot.of(loaded.config, self._next_generation(), loaded.source))
+            config = self._with_addresses_in_force(loaded.config)
+            self._publish(Snapshot.of(config, self._next_generation(), loaded.source))
         except (ConfigError, NoSlot, OSError, ValueError, directory.UnsafeDirectory) as error:
             if self.published is None:
                 _exit(str(error))
             log.error("the configuration was not changed: %s", error)  # noqa: TRY400 - one clear line
 
-    def _refuse_taken_addresses(self, config: Config) -> None:
-        """At a reload, check new addresses before gunicorn closes the old listeners for them."""
+    def _with_addresses_in_force(self, config: Config) -> Config:
+        """Return `config` with the addresses that are listened on.
+
+        gunicorn closes all listeners when one changes and cannot bind them again while the old workers
+        hold them: a reload would end the service.
+        """
         if self.published is None:
-            return
-        known = set(self.binds)
-        for bind in (*config.server.bind, config.admin.bind):
-            complaint = None if bind in known else listeners.complaint(bind)
-            if complaint:
-                raise OSError(complaint)
+            return config
+        server, admin = self.config.server, self.config.admin
+        if (config.server.bind, config.admin.bind) != (server.bind, admin.bind):
+            log.error("server.bind and admin.bind change at a restart or USR2 only; the rest was reloaded")
+        return config.model_copy(
+            update={
+                "server": config.server.model_copy(update={"bind": server.bind}),
+                "admin": config.admin.model_copy(update={"bind": admin.bind}),
+            }
+        )
 
     def _next_generation(self) -> int:
         return 1 if self.published is None else self.published.snapshot.generation + 1

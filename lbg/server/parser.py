@@ -62,6 +62,10 @@ class Request:
         )
 
 
+NO_REQUEST: Final = Request()
+"""Stands where there is none: between two requests of a connection."""
+
+
 class RequestParser:
     """Feeds llhttp and queues what comes out; its callbacks are httptools' protocol.
 
@@ -125,6 +129,9 @@ class RequestParser:
         if self.fault is not None and not request.complete:
             raise self.fault
         self._check(request)
+        if request.complete and not self.heads and not self.begun:
+            self.current = NO_REQUEST
+            self._first_line = b""
         return request
 
     def _check(self, request: Request) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from lbg.http.framing import Framing, chunk, has_no_body, last_chunk
 from lbg.http.headers import REMEMBERED
 from lbg.net.stream import WRITE_TIMEOUT
-from lbg.server.parser import Request
+from lbg.server.parser import NO_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lbg.http.headers import Fields
     from lbg.net.stream import Stream
+    from lbg.server.parser import Request
     from lbg.server.service import Service
 
 _JOIN: Final = 16384  # bytes up to which copying head and body together is cheaper than a second buffer
@@ -45,6 +46,9 @@ _CLOSE: Final = Framing.CLOSE
 Headers = list[tuple[str, str]]
 
 
+_NO_HEADERS: Final[Headers] = []
+
+
 class BrokenResponse(Exception):
     """The application broke WSGI or HTTP so that no valid response can be sent."""
 
@@ -73,9 +77,9 @@ class Response:
         self._stream = stream
         self._service = service
         self._framing = _NONE
-        self._headers: Headers = []
+        self._headers = _NO_HEADERS
         self._trailers: Fields = []
-        self.begin(Request())
+        self.begin(NO_REQUEST)
 
     def begin(self, request: Request) -> None:
         """Turn to the response to `request`."""
@@ -86,6 +90,11 @@ class Response:
         self._length = -1
         self._sent = 0
         self.keep_alive = request.keep_alive
+
+    def rest(self) -> None:
+        """Let go of the last response."""
+        self._request = NO_REQUEST
+        self._headers = _NO_HEADERS
 
     @property
     def ends_with_connection(self) -> bool:

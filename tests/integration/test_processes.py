@@ -6,6 +6,7 @@ import signal
 import stat
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -207,6 +208,63 @@ def test_a_reload_of_a_broken_file_changes_nothing_and_says_so(lbg: StartLbg, te
             eventually(lambda: load.bodies[b"b"], timeout=10.0, what="an answer from the new endpoint")
         assert not load.failures
         assert process.log().count('"ERROR"') == 1
+
+
+class ByFile(LbgProcess):
+    """Takes addresses and the number of workers from its file."""
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        names = ("SERVER__BIND", "ADMIN__BIND", "SERVER__WORKERS")
+        return ["env", *(f"--unset=LBG_{name}" for name in names), *super().command()]
+
+    def configure(self, url: str, public: Sequence[Address], *, workers: int = 1) -> None:
+        """Write a file with these public addresses."""
+        self.workers = workers
+        server = {"bind": [addresses.authority(each) for each in public], "workers": workers}
+        admin = {"bind": addresses.authority(self.admin_address)}
+        self.write_config({"server": server, "admin": admin, **one_pool(url)})
+
+
+@pytest.fixture
+def by_file(tmp_path: Path, backend: Backend) -> Iterator[ByFile]:
+    """Run lbg with one proxy worker on one address that its file says."""
+    process = ByFile("", tmp_path / "lbg")
+    process.configure(backend.url, [process.address])
+    with process:
+        yield process
+
+
+@pytest.fixture
+def free_address() -> Iterator[Address]:
+    """Reserve an address."""
+    with addresses.bound_socket(("127.0.0.1", 0)) as reserved:
+        yield addresses.local_address(reserved)
+
+
+def test_a_reload_takes_another_number_of_workers(by_file: ByFile, backend: Backend) -> None:
+    _booted(by_file)
+    for workers in (3, 1):
+        by_file.configure(backend.url, [by_file.address], workers=workers)
+        by_file.send_signal(signal.SIGHUP)
+        _pids(by_file, "proxy", workers)
+        _pids(by_file, "control", 1)
+    assert fetch(by_file.address).body == b"ok"
+
+
+def test_a_reload_with_other_addresses_keeps_the_old_ones_and_says_so(
+    by_file: ByFile, backend: Backend, free_address: Address
+) -> None:
+    with Load(_booted(by_file).address, concurrency=4) as load:
+        load.wait_for(20)
+        by_file.configure(backend.url, [free_address])
+        by_file.send_signal(signal.SIGHUP)
+        eventually(lambda: "change at a restart" in by_file.log(), timeout=10.0, what="a word about it")
+        eventually(lambda: by_file.status()["config"]["generation"] == 2, what="the rest to be reloaded")
+        load.wait_for(20)
+    assert not load.failures
+    assert _refused(free_address)
+    assert fetch(by_file.admin_address, "/health/live").status == 200
 
 
 class ByScript(LbgProcess):

@@ -209,6 +209,14 @@ def test_a_body_without_length_that_is_reset_ends_visibly_cut(proxied: Proxied) 
     assert (response.status, response.framing, response.complete) == (200, "chunked", False)
 
 
+def test_a_1_0_client_can_tell_a_cut_body_by_a_reset(proxied: Proxied) -> None:
+    proxied.backend.handler = half_chunked()
+    with RawClient(proxied.lbg.address) as client:
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        response = client.read_response()
+    assert (response.status, response.framing, response.complete) == (200, "eof", False)
+
+
 def test_a_body_that_stops_coming_is_cut(lbg: StartLbg) -> None:
     handler = raw_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", end="stall")
     with Backend(handler) as backend:

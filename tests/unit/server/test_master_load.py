@@ -110,17 +110,6 @@ def test_the_summary_tells_requests_in_all_and_per_endpoint(master: Master, stat
     )
 
 
-def test_a_reload_with_an_address_that_is_taken_changes_nothing(
-    master: Master, state: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    before = directory.read(state)
-    monkeypatch.setattr(listeners, "complaint", lambda bind: f"cannot listen on {bind.text}")
-    monkeypatch.setenv("LBG_SERVER__BIND", "127.0.0.1:1")
-    master.load()
-    assert directory.read(state) == before
-    assert "cannot listen on 127.0.0.1:1" in caplog.text
-
-
 def test_a_reload_does_not_try_the_addresses_it_listens_on(
     master: Master, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
