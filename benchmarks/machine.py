@@ -21,6 +21,7 @@ def version_of(name: str) -> str:
     """The version of a proxy or a tool as it names itself, or of the packages it is made of."""
     if packages := PYTHON_PACKAGES.get(name):
         return ", ".join([f"Python {platform.python_version()}", *map(_package, packages)])
+    name = name.partition("-")[0]  # a tuned peer, such as nginx-16k
     program = which(name)
     if program is None:
         return "not installed"

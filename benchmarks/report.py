@@ -86,7 +86,7 @@ def markdown(
         "ratios, not times: they are of one run on one machine. 1 KB is 1,024 bytes, 1 MB 1,024 KB. Every",
         "answer was checked: one wrong answer or one socket error, and the cell counts as failed. The",
         "configurations are in `benchmarks/peers/`; for `large` and `upload` nginx does not buffer bodies",
-        "and HAProxy splices them.",
+        "and the tuned peers (-16k, -splice) have one setting that is not the default.",
         "",
         f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"- machine: {cpu_model()}; {kernel()}; Python {platform.python_version()}",

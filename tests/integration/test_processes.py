@@ -33,6 +33,8 @@ def _refused(address: Address) -> bool:
             return False
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # caught in the backlog while the listener was closed
+        return False
 
 
 def _pids(process: LbgProcess, role: str, count: int) -> list[int]:
