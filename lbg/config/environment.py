@@ -6,7 +6,8 @@ from typing import get_origin
 
 from lbg.config.messages import did_you_mean
 from lbg.config.problems import KeyPath, Problem
-from lbg.config.schema import AdminConfig, LogConfig, Section, ServerConfig
+from lbg.config.schema import AdminConfig, LogConfig, ServerConfig
+from lbg.config.section import Section
 
 _SECTIONS: dict[str, type[Section]] = {"server": ServerConfig, "admin": AdminConfig, "log": LogConfig}
 _VARIABLES: dict[str, tuple[str, str]] = {

@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from lbg.config.problems import shown
-from lbg.net.address import Bind, parse_bind, parse_endpoint_url, parse_host
+from lbg.net.address import Bind, parse_bind, parse_host
 
 _POOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # RFC 9110, 5.6.2.
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VISIBLE = re.compile(r"[!-~]*")
 _ROUTE_PATH = re.compile(r"/[!-~]*")
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|$)")
@@ -54,7 +54,7 @@ def _pool_name(value: str) -> str:
 
 
 def _pseudonym(value: str) -> str:
-    if not _TOKEN.fullmatch(value):
+    if not TOKEN.fullmatch(value):
         raise ValueError(f'expected a name without spaces, such as "lbg", got {shown(value)}')
     return value
 
@@ -64,10 +64,6 @@ def _admin_token(value: str) -> str:
     if not _VISIBLE.fullmatch(value):
         raise ValueError("expected visible ASCII characters without spaces")
     return value
-
-
-def _endpoint_url(value: str) -> str:
-    return parse_endpoint_url(value).url
 
 
 def _route_host(value: str) -> str:
@@ -112,12 +108,8 @@ PositiveCount = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 # Twice as many live at once during a reload, each in a slot of the cell file (lbg.state.layout).
 MAX_WORKERS = 62
 Workers = Annotated[int, Field(strict=True, ge=0, le=MAX_WORKERS)]
-Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
-Attempts = Annotated[int, Field(strict=True, ge=1, le=100)]
 ByteCount = Annotated[int, Field(strict=True, ge=0, le=2**62)]
 HeaderBytes = Annotated[int, Field(strict=True, ge=1024, le=2**20)]
-# A retry buffer is held once for each open request.
-BufferBytes = Annotated[int, Field(strict=True, ge=0, le=2**24)]
 Seconds = Annotated[float, Field(strict=True, ge=0.001, le=_YEAR, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(strict=True, ge=0, le=_YEAR, allow_inf_nan=False)]
 
@@ -129,7 +121,6 @@ Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), _AS_TEX
 PoolName = Annotated[str, AfterValidator(_pool_name)]
 Pseudonym = Annotated[str, AfterValidator(_pseudonym)]
 AdminToken = Annotated[str, AfterValidator(_admin_token)]
-EndpointUrl = Annotated[str, AfterValidator(_endpoint_url)]
 RouteHost = Annotated[str, AfterValidator(_route_host)]
 RoutePath = Annotated[str, AfterValidator(_route_path)]
 AnyCase = BeforeValidator(_lower)

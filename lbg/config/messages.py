@@ -21,6 +21,8 @@ _EXPECTED = {
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
 }
+# "api" is this near to "apo"; below it hints turn silly, such as "outlier" for "routes".
+_NEAR = 0.66
 _SECRETS = {("admin", "token")}
 
 
@@ -39,14 +41,18 @@ def sentence(error: Mapping[str, Any], path: KeyPath) -> str:
         case "literal_error":
             expected = context["expected"].replace("'", '"')
         case name:
-            expected = _EXPECTED[name].format_map(context)
+            expected = _EXPECTED[name].format_map({key: _whole(limit) for key, limit in context.items()})
     value = error["input"]
     return f"expected {expected}, got {kind(value) if path in _SECRETS else shown(value)}"
 
 
+def _whole(limit: object) -> object:
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that offers the nearest known name, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=_NEAR)
     return f', did you mean "{near[0]}"?' if near else ""
 
 

@@ -6,12 +6,13 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from lbg.config.messages import did_you_mean
-from lbg.config.problems import KeyPath, shown
-from lbg.config.schema import AdminConfig, RouteConfig, Section, ServerConfig
+from lbg.config.pool_rules import Broken, broken_pool_rules
+from lbg.config.pools import PoolConfig
+from lbg.config.problems import shown
+from lbg.config.schema import AdminConfig, RouteConfig, ServerConfig
+from lbg.config.section import Section
 
 _Section = TypeVar("_Section", bound=Section)
-
-Broken = tuple[KeyPath, str]
 
 
 def broken_rules(data: Mapping[str, object]) -> Iterator[Broken]:
@@ -26,6 +27,10 @@ def broken_rules(data: Mapping[str, object]) -> Iterator[Broken]:
     valid = {index: route for index, value in enumerate(routes) if (route := _valid(RouteConfig, value))}
     yield from _targets(valid, list(pools))
     yield from _repeats(valid)
+    for name, value in pools.items():
+        pool = _valid(PoolConfig, value)
+        if pool:
+            yield from ((("pools", name, *path), message) for path, message in broken_pool_rules(pool))
 
 
 def _listeners(data: Mapping[str, object]) -> Iterator[Broken]:

@@ -6,16 +6,12 @@ Times are seconds and sizes are bytes. The rules between sections (a route names
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from lbg.config.fields import (
     AdminToken,
     AnyCase,
-    Attempts,
-    BufferBytes,
     ByteCount,
-    Count,
-    EndpointUrl,
     Flag,
     HeaderBytes,
     Listener,
@@ -28,17 +24,11 @@ from lbg.config.fields import (
     RoutePath,
     Seconds,
     SecondsOrZero,
-    Weight,
     Workers,
 )
-from lbg.config.problems import shown
-from lbg.net.address import Address, Bind, parse_endpoint_url
-
-
-class Section(BaseModel):
-    """A table of the configuration: unknown keys are refused and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from lbg.config.pools import PoolConfig
+from lbg.config.section import Section
+from lbg.net.address import Bind
 
 
 class ServerConfig(Section):
@@ -89,77 +79,6 @@ class LogConfig(Section):
 
     level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
     format: Literal["auto", "json", "console"] = "auto"
-
-
-class EndpointConfig(Section):
-    """One endpoint; a URL alone stands for `{ url = URL }`, and `url` is kept in canonical form."""
-
-    url: EndpointUrl
-    weight: Weight = 1
-
-    @property
-    def address(self) -> Address:
-        """Where to connect, which is also the endpoint's identity."""
-        return parse_endpoint_url(self.url)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_url(cls, value: object) -> object:
-        if isinstance(value, str):
-            return {"url": value}
-        if isinstance(value, dict | EndpointConfig):
-            return value
-        raise ValueError(f"expected a URL or a table with url and weight, got {shown(value)}")
-
-
-class TimeoutsConfig(Section):
-    """`[pools.NAME.timeouts]`: `idle` is between two reads of a response, 0 in `total` is no limit."""
-
-    connect: Seconds = 5.0
-    response: Seconds = 60.0
-    idle: Seconds = 60.0
-    total: SecondsOrZero = 0.0
-    tunnel: Seconds = 3600.0
-
-
-class ConnectionsConfig(Section):
-    """`[pools.NAME.connections]`: idle connections kept per endpoint and worker, and how long each lives.
-
-    `max_requests` is how many requests one connection carries; 0 is no limit.
-    """
-
-    idle: Count = 128
-    idle_timeout: Seconds = 60.0
-    max_requests: Count = 0
-
-
-class RetryConfig(Section):
-    """`[pools.NAME.retry]`: `attempts` counts all tries, `buffer` is how much body is kept for another."""
-
-    attempts: Attempts = 3
-    buffer: BufferBytes = 65_536
-
-
-class PoolConfig(Section):
-    """`[pools.NAME]`: endpoints that serve the same thing, and how they are used."""
-
-    balance: Literal["round_robin"] = "round_robin"
-    host: Literal["client", "endpoint"] = "client"
-    """Which Host field the endpoint receives: the client's or its own."""
-    endpoints: Annotated[tuple[EndpointConfig, ...], Field(min_length=1)]
-    timeouts: TimeoutsConfig = TimeoutsConfig()
-    connections: ConnectionsConfig = ConnectionsConfig()
-    retry: RetryConfig = RetryConfig()
-
-    @field_validator("endpoints")
-    @classmethod
-    def _distinct(cls, endpoints: tuple[EndpointConfig, ...]) -> tuple[EndpointConfig, ...]:
-        first: dict[str, int] = {}
-        for index, endpoint in enumerate(endpoints):
-            earlier = first.setdefault(endpoint.url, index)
-            if earlier != index:
-                raise ValueError(f"items {earlier} and {index} are the same endpoint, {endpoint.url}")
-        return endpoints
 
 
 class RouteConfig(Section):

@@ -2,17 +2,7 @@
 
 import pytest
 
-from lbg.config.load import ConfigError, load
-
-POOL = '[pools.api]\nendpoints = ["http://a"]\n'
-
-
-def error_lines(directory, text, environ=()):
-    if text is not None:
-        (directory / "lbg.toml").write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        load(dict(environ), directory)
-    return str(caught.value).split("\n")
+from tests.unit.config.mistakes import POOL, error_lines
 
 
 def in_section(line):
@@ -115,7 +105,6 @@ FILES = [
         '[log]\nlevel = "loud"\n' + POOL,
         'lbg.toml:2: log.level: expected "debug", "info", "warning" or "error", got "loud"',
     ),
-    (POOL + 'balance = "hash"\n', 'lbg.toml:3: pools.api.balance: expected "round_robin", got "hash"'),
     (POOL + "host = 1\n", 'lbg.toml:3: pools.api.host: expected "client" or "endpoint", got 1'),
     # pools and endpoints
     ("", "lbg.toml: pools: missing, this key is required"),

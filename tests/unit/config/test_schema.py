@@ -1,7 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-from lbg.config.schema import AdminConfig, Config, EndpointConfig, PoolConfig
+from lbg.config.pool_fields import status_ranges
+from lbg.config.pools import EndpointConfig, HealthConfig, PoolConfig
+from lbg.config.schema import AdminConfig, Config
 from lbg.net.address import Address
 
 ONE_POOL = {"pools": {"api": {"endpoints": ["http://a"]}}}
@@ -29,12 +31,46 @@ def test_the_defaults_are_the_documented_ones():
         "log": {"level": "info", "format": "auto"},
         "pools": {
             "api": {
-                "balance": "round_robin",
+                "balance": "power_of_two",
                 "host": "client",
-                "endpoints": [{"url": "http://a", "weight": 1}],
+                "endpoints": [{"url": "http://a", "weight": 1, "max_requests": 0, "backup": False}],
+                "when_all_down": "fail_closed",
+                "slow_start": 0.0,
+                "health": {
+                    "type": "http",
+                    "scheme": "http",
+                    "method": "GET",
+                    "path": "/",
+                    "host": "",
+                    "port": 0,
+                    "headers": {},
+                    "interval": 3.0,
+                    "timeout": 2.0,
+                    "fast_interval": 1.0,
+                    "rise": 2,
+                    "fall": 3,
+                    "expect_status": "200-399",
+                    "expect_body": "",
+                },
+                "outlier": {
+                    "connect_failures": 3,
+                    "server_errors": 5,
+                    "eject": 10.0,
+                    "max_eject": 300.0,
+                    "max_ejected": 0.5,
+                },
+                "retry": {
+                    "attempts": 3,
+                    "on": ["connect", "stale", "reset", "down"],
+                    "status": [],
+                    "budget": 0.2,
+                    "buffer": 65536,
+                    "non_idempotent": False,
+                },
                 "timeouts": {"connect": 5.0, "response": 60.0, "idle": 60.0, "total": 0.0, "tunnel": 3600.0},
                 "connections": {"idle": 128, "idle_timeout": 60.0, "max_requests": 0},
-                "retry": {"attempts": 3, "buffer": 65536},
+                "queue": {"size": 100, "timeout": 5.0},
+                "tls": {"verify": True, "ca": "", "cert": "", "key": "", "server_name": ""},
             }
         },
         "routes": [],
@@ -52,6 +88,25 @@ def test_an_endpoint_is_a_url_or_a_table_and_knows_its_address():
         1000,
         Address("tcp", "::1", 8000, ""),
     )
+
+
+def test_a_time_may_be_written_without_a_fraction():
+    timeout = HealthConfig.model_validate({"timeout": 2}).timeout
+    assert (timeout, type(timeout)) == (2.0, float)
+
+
+@pytest.mark.parametrize(("value", "text"), [(204, "204"), ("204", "204"), ("200-299, 401", "200-299, 401")])
+def test_one_expected_status_may_be_a_number(value, text):
+    assert HealthConfig.model_validate({"expect_status": value}).expect_status == text
+
+
+def test_expected_statuses_are_ranges_with_both_ends():
+    assert status_ranges("200-204, 304") == (range(200, 205), range(304, 305))
+
+
+def test_a_check_is_kept_in_the_form_in_which_it_is_sent():
+    health = HealthConfig.model_validate({"method": "head", "host": "A.b", "headers": {"X": " y\t"}})
+    assert (health.method, health.host, health.headers) == ("HEAD", "a.b", {"X": "y"})
 
 
 def test_nothing_changes_after_loading():

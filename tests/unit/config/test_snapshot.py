@@ -18,8 +18,12 @@ max_body_bytes = 4611686018427387904
 bind = "0.0.0.0:9090"
 token = "t"
 [pools.b]
-endpoints = ["http://b", { url = "unix:/run/b.sock", weight = 7 }]
+endpoints = ["http://b", { url = "unix:/run/b.sock", weight = 7, max_requests = 3, backup = true }]
 timeouts.total = 1.5
+health = { headers = { X-A = "b" }, expect_status = 204, expect_body = "r\u00e9ady" }
+outlier.max_ejected = 0.1
+retry = { on = ["timeout"], status = [502, 503] }
+tls.server_name = "b.example"
 [pools.a]
 endpoints = ["http://[::1]:8000"]
 [[routes]]

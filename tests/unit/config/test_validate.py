@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbg.config.load import ConfigError, Loaded, load
+from lbg.config.pools import EndpointConfig, HealthConfig, PoolConfig, RetryConfig, TlsConfig
 from lbg.config.problems import Origin, key_text, shown
-from lbg.config.schema import Config, PoolConfig, RouteConfig, Section, ServerConfig
+from lbg.config.schema import Config, RouteConfig, ServerConfig
+from lbg.config.section import Section
 from lbg.config.validate import validate
 
+TABLES = (Config, ServerConfig, PoolConfig, RouteConfig, EndpointConfig, HealthConfig, RetryConfig, TlsConfig)
 KEYS = sorted(
-    {key for model in (Config, ServerConfig, PoolConfig, RouteConfig) for key in model.model_fields}
-    | {"connect", "url", "weight", "attempts", "token", "level", "api", "web", "[key]", "no such key", ""}
+    {key for model in TABLES for key in model.model_fields}
+    | {"connect", "eject", "size", "token", "level", "api", "web", "[key]", "no such key", ""}
 )
 keys = st.sampled_from(KEYS) | st.text(max_size=5)
 scalars = st.one_of(
@@ -21,6 +24,7 @@ scalars = st.one_of(
     st.just(16**5000),
     st.floats(),
     st.sampled_from(["", "*", "api", "http://a", "http://b:1", "a:80", "/", "client", "10.0.0.0/8", "json"]),
+    st.sampled_from(["unix:/s", "https", "HEAD", "[", "(?\x1b)", "a\r\nb", "200-99", "/no/file", "tcp"]),
     st.text(max_size=8),
     st.just(datetime.date(2026, 1, 1)),
     st.just(datetime.time(1, 2)),
@@ -28,7 +32,8 @@ scalars = st.one_of(
 leaves = scalars | st.lists(scalars, max_size=3)
 tables = st.dictionaries(keys, leaves | st.dictionaries(keys, leaves, max_size=4), max_size=4)
 pools = st.fixed_dictionaries(
-    {"endpoints": leaves | st.lists(tables, max_size=2)}, optional={"retry": tables}
+    {"endpoints": leaves | st.lists(tables, max_size=2)},
+    optional=dict.fromkeys(("health", "outlier", "retry", "queue", "tls"), tables),
 )
 documents = st.dictionaries(
     keys, leaves | tables | st.lists(tables, max_size=3), max_size=5
