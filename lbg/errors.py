@@ -32,6 +32,9 @@ _TABLE: Final = (
     ("client_body_timeout", 408, "http_request_error"),
     ("client_gone", 499, "http_request_error"),
     ("no_endpoints", 503, "destination_unavailable"),
+    ("no_healthy", 503, "destination_unavailable"),
+    ("queue_full", 503, "destination_unavailable"),
+    ("queue_timeout", 503, "destination_unavailable"),
     ("dns_failure", 502, "dns_error"),
     ("connect_refused", 502, "connection_refused"),
     ("connect_timeout", 504, "connection_timeout"),
@@ -93,15 +96,28 @@ class Sent(IntEnum):
 class UpstreamError(LbgError):
     """An exchange with an endpoint failed: the only exception that leaves `upstream`.
 
-    `sent` tells how far it got, `reused` whether the connection had served requests before.
+    `sent` tells how far it got, `reused` whether the connection had served requests before, `rescued`
+    that we took the request away from an endpoint that went down, `blameless` that the endpoint had
+    no part in it.
     """
 
-    def __init__(self, reason: str, detail: str, *, sent: Sent, reused: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        *,
+        sent: Sent,
+        reused: bool = False,
+        rescued: bool = False,
+        blameless: bool = False,
+    ) -> None:
         super().__init__(reason, detail)
         self.reason = REASONS[reason]
         self.detail = detail
         self.sent = sent
         self.reused = reused
+        self.rescued = rescued
+        self.blameless = blameless
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

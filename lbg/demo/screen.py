@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _UP = ("UP  ", "bold green")
 _DOWN = ("DOWN", "bold red")
-_VISITED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - wildcards, reached by loopback
 _PUBLIC = (
     ("", "/", "which backend answers"),
     ("", "/slow", "after 2 s; /slow?seconds=5 after 5"),
@@ -83,4 +81,4 @@ def curl(bind: Bind, path: str, flags: str = "") -> str:
     """Return the command that asks a listener for a path."""
     if bind.family == "unix":
         return f"curl {flags}--unix-socket {bind.path} http://localhost{path}"
-    return f"curl {flags}http://{replace(bind, host=_VISITED.get(bind.host, bind.host))}{path}"
+    return f"curl {flags}http://{bind.authority_from_here}{path}"

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
@@ -18,6 +18,7 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 # A name that ends in a number can only be meant as IPv4; getaddrinfo would read "127.1" or "0x7f" as one.
 _NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
 _PORT = re.compile(r"[0-9]{1,5}")
+_REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class Bind(SocketAddress):
             return _ip(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def authority_from_here(self) -> str:
+        """How a client on this machine writes it in a URL; a wildcard is reached by loopback."""
+        return replace(self, host=_REACHED_BY.get(self.host, self.host)).text
 
 
 def parse_endpoint_url(text: str) -> Address:

@@ -162,3 +162,16 @@ def test_any_text_has_a_canonical_form_that_stays_or_is_refused_in_one_line(pars
         assert str(result).isprintable()
     else:
         assert canonical_or_error(parse, result) == result
+
+
+@pytest.mark.parametrize(
+    ("bind", "authority"),
+    [
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("[::]:8080", "[::1]:8080"),
+        ("10.0.0.1:8080", "10.0.0.1:8080"),
+        ("localhost:8080", "localhost:8080"),
+    ],
+)
+def test_a_client_on_this_machine_reaches_a_wildcard_by_loopback(bind: str, authority: str) -> None:
+    assert parse_bind(bind).authority_from_here == authority
