@@ -1,4 +1,4 @@
-"""64-bit cells that all processes map: each written by one worker only, summed by readers.
+"""64-bit cells that all processes map: each written by one process only, summed by readers.
 
 No lock is needed: an aligned 8-byte store is atomic, and nobody else stores there. Measured:
 0.15 µs an increment, against 1.3 µs for prometheus_client in multiprocess mode.
@@ -6,38 +6,84 @@ No lock is needed: an aligned 8-byte store is atomic, and nobody else stores the
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import mmap
 import os
+import signal
+import stat
 import sys
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from lbg.state.boot import boot_number
+from lbg.state.directory import TEMPORARY
 from lbg.state.layout import (
-    COUNTERS,
+    AREA,
+    AREAS,
+    CELLS,
     ENDPOINT_SLOTS,
     FIELDS,
-    HEADER,
+    HEALTH_FIELDS,
     MAGIC,
+    POOL_FIELDS,
+    POOL_SLOTS,
+    TEXT_CELLS,
     VERSION,
-    WORKER_FIELDS,
     WORKER_SLOTS,
+    Cause,
+    Ejection,
     Field,
+    Header,
+    Health,
+    HealthField,
+    PoolField,
     WorkerField,
+    area,
     counters,
+    health_row,
+    pool_row,
+    text_at,
     worker_row,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
 FILE: Final = "cells"
-SIZE: Final = (COUNTERS + WORKER_SLOTS * ENDPOINT_SLOTS * FIELDS) * 8
+CELL: Final = 8  # bytes
+SIZE: Final = CELLS * CELL
+_TEXT_BYTES: Final = TEXT_CELLS * CELL - 1
+_PATIENCE: Final = 0.25  # seconds to wait for a lock that others keep for microseconds
+_HASTE: Final = 0.001  # seconds to wait in the second after it was in vain
+_PAUSE: Final = 0.0001  # seconds
+_SPINS: Final = 20
+_GENERATIONS: Final = 1 << 32  # more than there ever are
+_NO_ALLOCATION: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL})  # from file systems that cannot
+
+_WORKERS: Final = int(Header.WORKERS)
+_EPOCH: Final = int(Header.EPOCH)
+_IN_FLIGHT: Final = int(Field.IN_FLIGHT)
+_WAITING: Final = int(PoolField.WAITING)
+_CHOICES: Final = {HealthField.HEALTH: Health, HealthField.EJECTION: Ejection, HealthField.EJECTED_FOR: Cause}
+
+_MAPPED: Final[dict[Path, Cells]] = {}  # by this process, or by the one that forked it
+
+
+class Damaged(Exception):
+    """The cell file is not one of this version of lbg, or not ours."""
 
 
 class Cells:
     """The mapped cells. `view` is the flat array of unsigned 64-bit numbers."""
 
-    def __init__(self, memory: mmap.mmap) -> None:
+    def __init__(self, memory: mmap.mmap, descriptor: int = -1) -> None:
+        self._memory = memory
+        self._descriptor = descriptor
+        self._pid = os.getpid()
+        self._hasty_until = 0.0
         self.view = memoryview(memory).cast("Q")
 
     def __repr__(self) -> str:
@@ -46,27 +92,183 @@ class Cells:
     @classmethod
     def private(cls) -> Cells:
         """Return cells of this process alone, for servers that have no state directory."""
-        return cls(mmap.mmap(-1, SIZE))
+        # Not shared with children either: two of them would count in the same cells.
+        cells = cls(mmap.mmap(-1, SIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        cells.view[_WORKERS] = 1
+        return cells
 
     @classmethod
-    def open(cls, directory: Path, *, create: bool = False) -> Cells:
-        """Map the file in `directory`; with `create` it is made when absent or of another version.
+    def open(cls, directory: Path) -> Cells:
+        """Map the file in `directory`. Raises OSError, or Damaged when it is not a cell file to trust.
 
-        Raises OSError when it cannot be made or mapped, ValueError when it is not a cell file.
+        What the master had mapped is taken by its workers as it is, whatever became of the file.
         """
         path = directory / FILE
-        if create and not _is_whole(path):
-            _make(path)
-        if not _is_whole(path):
-            raise ValueError(f"{path} is not a cell file of this version of lbg")
-        with path.open("r+b") as file:
-            return cls(mmap.mmap(file.fileno(), SIZE))
+        mapped = _MAPPED.get(path)
+        if mapped is not None and mapped._pid != os.getpid():
+            return mapped
+        try:
+            # Never closed: closing any descriptor of the file would release the locks of the process.
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise Damaged(f"{path} is a symbolic link") from None
+            raise
+        try:
+            _check_file(path, descriptor)
+            cells = cls(mmap.mmap(descriptor, SIZE), descriptor)
+            cells._check_rows(path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        _MAPPED[path] = cells
+        return cells
+
+    def _check_rows(self, path: Path) -> None:
+        if self.view[_WORKERS] > WORKER_SLOTS or self.view[Header.GENERATION] >= _GENERATIONS:
+            raise Damaged(f"{path} has a header that no master wrote")
+        first = health_row(0)
+        for field, choices in _CHOICES.items():
+            rows = self.view[first + field : first + ENDPOINT_SLOTS * HEALTH_FIELDS : HEALTH_FIELDS]
+            if max(rows) >= len(choices):
+                raise Damaged(f"{path} has rows that no control worker wrote")
+
+    @staticmethod
+    def create(directory: Path) -> None:
+        """Make a new file in `directory`, in place of one that may be there. Raises OSError."""
+        path = directory / FILE
+        temporary = path.with_suffix(TEMPORARY)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.truncate(descriptor, SIZE)  # sparse: only the areas in use take memory
+            # A page that the disk has no room for would kill the process that touches it.
+            _allocate(descriptor, 0, AREAS * CELL)
+            header = [0] * len(Header)
+            header[Header.MAGIC], header[Header.VERSION] = MAGIC, VERSION
+            header[Header.BOOT] = boot_number()
+            os.pwrite(descriptor, b"".join(number.to_bytes(CELL, sys.byteorder) for number in header), 0)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+        _MAPPED.pop(path, None)
+
+    def is_file(self, directory: Path) -> bool:
+        """Return whether the file in `directory` is the one that is mapped here. Raises OSError."""
+        try:
+            there = (directory / FILE).lstat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
+    @property
+    def inode(self) -> int:
+        """The inode number of the file, by which a process is known that has mapped it."""
+        return os.fstat(self._descriptor).st_ino
+
+    def reserve(self, worker: int) -> None:
+        """Take the disk space that `worker` needs. Raises OSError when there is none."""
+        if self._descriptor >= 0:
+            _allocate(self._descriptor, area(worker) * CELL, AREA * CELL)
 
     def total(self, endpoint: int, field: Field) -> int:
         """Return the sum over all workers, the dead ones included."""
-        step = ENDPOINT_SLOTS * FIELDS
         first = counters(0, endpoint) + field
-        return sum(self.view[first + worker * step] for worker in range(WORKER_SLOTS))
+        return sum(self.view[first : first + self.view[_WORKERS] * AREA : AREA])
+
+    def in_flight(self, base: int) -> int:
+        """Return the requests in flight over all workers; `base` is `counters(0, endpoint)`."""
+        view = self.view
+        workers = view[_WORKERS]
+        first = base + _IN_FLIGHT
+        return view[first] if workers == 1 else sum(view[first : first + workers * AREA : AREA])
+
+    def pool_total(self, pool: int, field: PoolField) -> int:
+        """Return the sum over all workers, the dead ones included."""
+        first = pool_row(0, pool) + field
+        return sum(self.view[first : first + self.view[_WORKERS] * AREA : AREA])
+
+    def changed(self) -> None:
+        """Tell all workers that the row of an endpoint has changed. For the control worker only."""
+        self.view[_EPOCH] += 1
+
+    def text(self, endpoint: int) -> str:
+        """Return what the control worker last said of `endpoint` in words."""
+        start = text_at(endpoint) * CELL
+        length = min(self._memory[start], _TEXT_BYTES)
+        return self._memory[start + 1 : start + 1 + length].decode("utf-8", "replace")
+
+    def set_text(self, endpoint: int, text: str) -> None:
+        """Write the text of `endpoint`; what is over 127 bytes is cut. For the control worker only."""
+        data = text.encode("utf-8", "replace")[:_TEXT_BYTES].decode("utf-8", "ignore").encode()
+        start = text_at(endpoint) * CELL
+        self._memory[start : start + 1 + len(data)] = bytes([len(data)]) + data
+
+    def clear_endpoint(self, endpoint: int) -> None:
+        """Forget all about `endpoint`: its slot goes to another one.
+
+        What is in flight stays: it ends where it began, in old workers that know the old endpoint.
+        """
+        for row, size in [(health_row(endpoint), HEALTH_FIELDS), (text_at(endpoint), TEXT_CELLS)]:
+            self._clear(range(row, row + size))
+        for worker in range(self.view[_WORKERS]):
+            row = counters(worker, endpoint)
+            self._clear(row + field for field in Field if field != _IN_FLIGHT)
+
+    def clear_pool(self, pool: int) -> None:
+        """Forget all about `pool` but who is waiting: its slot goes to another one."""
+        for worker in range(self.view[_WORKERS]):
+            row = pool_row(worker, pool)
+            self._clear(row + field for field in PoolField if field != _WAITING)
+
+    def _clear(self, cells: Iterable[int]) -> None:
+        for index in cells:
+            if self.view[index]:
+                self.view[index] = 0
+
+    @contextmanager
+    def locked(self, cell: int) -> Iterator[None]:
+        """Hold the lock that belongs to `cell`, of this process and for a few microseconds.
+
+        For what several workers decide together; nothing in it may wait. It dies with its holder.
+        When somebody was stopped while holding it, waiting would stop all: then it is not waited for.
+        """
+        held = self.try_lock(cell) or self._wait_for(cell)
+        try:
+            yield
+        finally:
+            if held:
+                self.unlock(cell)
+
+    def _wait_for(self, cell: int) -> bool:
+        if any(self.try_lock(cell) for _ in range(_SPINS)):
+            return True
+        now = monotonic()
+        ends = now + (_PATIENCE if now >= self._hasty_until else _HASTE)
+        while monotonic() < ends:
+            _pause()
+            if self.try_lock(cell):
+                return True
+        self._hasty_until = monotonic() + 1.0
+        return False
+
+    def try_lock(self, cell: int) -> bool:
+        """Take the lock that belongs to `cell` unless another process has it; `unlock` gives it back."""
+        if self._descriptor < 0:
+            return True
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, CELL, cell * CELL)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock(self, cell: int) -> None:
+        """Give a lock back."""
+        if self._descriptor >= 0:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, CELL, cell * CELL)
 
     def register(self, worker: int, pid: int, role: int, generation: int) -> None:
         """Note which process holds slot `worker`; gauges that a predecessor left behind are zeroed."""
@@ -75,45 +277,61 @@ class Cells:
         self.view[row + WorkerField.ROLE] = role
         self.view[row + WorkerField.GENERATION] = generation
         self.view[row + WorkerField.PID] = pid
+        with self.locked(_WORKERS):  # workers begin at the same time
+            self.view[_WORKERS] = max(self.view[_WORKERS], worker + 1)
 
     def workers(self) -> Iterator[tuple[int, int, int, int]]:
         """Yield (slot, pid, role, generation) of every live worker."""
-        for slot in range(WORKER_SLOTS):
+        for slot in range(self.view[_WORKERS]):
             row = worker_row(slot)
-            pid, role, generation = self.view[row : row + WORKER_FIELDS]
+            pid, role, generation = self.view[row : row + WorkerField.REPORTED]
             if pid:
                 yield slot, pid, role, generation
+
+    def role(self, worker: int) -> int:
+        """Return the number of the role of the worker in a slot."""
+        return self.view[worker_row(worker) + WorkerField.ROLE]
 
     def forget(self, worker: int, pid: int) -> None:
         """Take a dead worker's row and gauges away, unless another process has the slot by now."""
         row = worker_row(worker)
         if self.view[row + WorkerField.PID] == pid:
-            self.view[row + WorkerField.PID] = 0
             self._clear_gauges(worker)
+            self.view[row + WorkerField.PID] = 0
 
     def _clear_gauges(self, worker: int) -> None:
-        first = counters(worker, 0) + Field.IN_FLIGHT
-        for index in range(first, first + ENDPOINT_SLOTS * FIELDS, FIELDS):
-            if self.view[index]:
-                self.view[index] = 0
+        if worker >= self.view[_WORKERS]:
+            return
+        endpoints, pools = counters(worker, 0) + _IN_FLIGHT, pool_row(worker, 0) + _WAITING
+        self._clear(range(endpoints, endpoints + ENDPOINT_SLOTS * FIELDS, FIELDS))
+        self._clear(range(pools, pools + POOL_SLOTS * POOL_FIELDS, POOL_FIELDS))
 
 
-def _header() -> bytes:
-    numbers = (MAGIC, VERSION, WORKER_SLOTS, ENDPOINT_SLOTS)
-    return b"".join(number.to_bytes(8, sys.byteorder) for number in numbers)
+def _pause() -> None:
+    """Let the holder of a lock have the processor, and no other greenlet: time.sleep may be gevent's."""
+    if sys.platform == "linux":
+        signal.sigtimedwait((), _PAUSE)
+    else:
+        os.sched_yield()
 
 
-def _is_whole(path: Path) -> bool:
+def _check_file(path: Path, descriptor: int) -> None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        raise Damaged(f"{path} is not a file of this user")
+    header = os.pread(descriptor, 3 * CELL, 0)
+    numbers = [int.from_bytes(header[at : at + CELL], sys.byteorder) for at in range(0, 3 * CELL, CELL)]
+    if status.st_size != SIZE or numbers[:2] != [MAGIC, VERSION]:
+        raise Damaged(f"{path} is not a cell file of this version of lbg")
+    if numbers[2] != boot_number():
+        raise Damaged(f"{path} is from before the last boot")
+
+
+def _allocate(descriptor: int, start: int, size: int) -> None:
+    if sys.platform != "linux":
+        return
     try:
-        with path.open("rb") as file:
-            return file.read(HEADER * 8) == _header() and os.fstat(file.fileno()).st_size == SIZE
-    except FileNotFoundError:
-        return False
-
-
-def _make(path: Path) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(_header())
-        file.truncate(SIZE)  # sparse: only the cells in use take memory
-    temporary.replace(path)
+        os.posix_fallocate(descriptor, start, size)
+    except OSError as error:
+        if error.errno not in _NO_ALLOCATION:
+            raise

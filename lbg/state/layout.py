@@ -1,4 +1,9 @@
-"""Where each number lies in the cell file, and which slot an endpoint has."""
+"""Where each number lies in the cell file, and which slot an endpoint or a pool has.
+
+The file is: header, one row per worker, one row per endpoint that only the control worker writes,
+one text per endpoint, then an area per worker with its rows per endpoint, its rows per pool and
+its reports. Only the areas of workers that live, or lived, take memory.
+"""
 
 from __future__ import annotations
 
@@ -9,46 +14,174 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAGIC: Final = int.from_bytes(b"lbgcells", "big")
-VERSION: Final = 1
-HEADER: Final = 4  # cells: magic, version, worker slots, endpoint slots
+VERSION: Final = 2
 WORKER_SLOTS: Final = 128
 ENDPOINT_SLOTS: Final = 2048
+POOL_SLOTS: Final = 256
+TEXT_CELLS: Final = 16  # 8 bytes each: one of length, the rest UTF-8
+REPORTS: Final = 1024  # that a worker may be ahead of the control worker
+
+
+class Header(IntEnum):
+    """The first cells. The first three identify the file and never change."""
+
+    MAGIC = 0
+    VERSION = 1
+    BOOT = 2  # a digest of the boot: times of another boot mean nothing
+    WORKERS = 3  # the highest worker slot ever used, plus one
+    GENERATION = 4  # of the directory document
+    EPOCH = 5  # raised after every change of an endpoint's row
+    HEARTBEAT = 6  # ns, written by the control worker all the time
+    CHECKED = 7  # the generation whose first round of checks is over
 
 
 class WorkerField(IntEnum):
-    """What is known of the worker in a slot; all zero when there is none."""
+    """What is known of the worker in a slot; PID is zero when there is none."""
 
     PID = 0
     ROLE = 1
     GENERATION = 2
+    REPORTED = 3  # reports ever written, so the next one goes to this number modulo REPORTS
 
 
 class Field(IntEnum):
     """What one worker counts of one endpoint."""
 
-    REQUESTS = 0  # answered with a whole head
-    FAILURES = 1  # attempts that ended without one
-    CONNECT_FAILURES = 2  # of those, the ones that never got a connection
-    IN_FLIGHT = 3
+    RESPONSES_2XX = 0  # by class of the status; 101 counts here
+    RESPONSES_3XX = 1
+    RESPONSES_4XX = 2
+    RESPONSES_5XX = 3
+    FAILURES = 4  # attempts that ended without a whole response
+    CONNECT_FAILURES = 5  # of those, the ones that never got a connection
+    RESCUES = 6  # requests taken away because the endpoint went down while they waited
+    IN_FLIGHT = 7
+
+
+RESPONSES: Final = (Field.RESPONSES_2XX, Field.RESPONSES_3XX, Field.RESPONSES_4XX, Field.RESPONSES_5XX)
+
+
+class PoolField(IntEnum):
+    """What one worker counts of one pool."""
+
+    REQUESTS = 0
+    RETRIES = 1
+    RETRIES_DENIED = 2  # by the budget
+    WAITING = 3  # in the queue now
+    QUEUED = 4  # ever
+    QUEUE_FULL = 5
+    QUEUE_TIMEOUTS = 6
+    NO_HEALTHY = 7  # requests answered 503, or sent by fail_open
+
+
+class HealthField(IntEnum):
+    """What the control worker says of one endpoint. Times are CLOCK_MONOTONIC nanoseconds, 0 is never."""
+
+    HEALTH = 0  # a Health
+    COUNT = 1  # the counter of active checks
+    SINCE = 2  # when HEALTH last changed
+    CHECKED = 3  # when the last check ended
+    CHECK_TOOK = 4  # ns
+    CHECKS_PASSED = 5
+    CHECKS_FAILED = 6
+    FAILED = 7  # when a check or a request last failed
+    EJECTION = 8  # an Ejection
+    EJECTED_UNTIL = 9
+    EJECTIONS = 10  # the factor of the next ejection's length, less one
+    EJECTED_TOTAL = 11
+    EJECTED_FOR = 12  # a Cause
+    EJECTED_SINCE = 13
+    RAMP = 14  # when slow start began; 0 when it is not under way
+    FORGIVEN = 15  # when EJECTIONS last fell
+
+
+class Health(IntEnum):
+    """What active checks say; UNKNOWN before the first one, and where there are none."""
+
+    UNKNOWN = 0
+    UP = 1
+    DOWN = 2
+
+
+class Ejection(IntEnum):
+    """What passive detection says; on TRIAL one request at a time may try the endpoint."""
+
+    NONE = 0
+    EJECTED = 1
+    TRIAL = 2
+
+
+class Cause(IntEnum):
+    """Why an endpoint was ejected."""
+
+    NONE = 0
+    CONNECT_FAILURES = 1
+    SERVER_ERRORS = 2
+    SILENCE = 3  # a check timed out and no request was answered meanwhile
+    TRIAL = 4  # the trial request failed
+
+
+class Kind(IntEnum):
+    """What a worker reports of a request."""
+
+    CONNECT_FAILURE = 1  # no connection, or closed before a response
+    SERVER_ERROR = 2  # a 5xx, an invalid response or none in time
+    TRIAL_PASSED = 3
+    TRIAL_FAILED = 4
 
 
 FIELDS: Final = len(Field)
+POOL_FIELDS: Final = len(PoolField)
 WORKER_FIELDS: Final = len(WorkerField)
-COUNTERS: Final = HEADER + WORKER_SLOTS * WORKER_FIELDS  # index of the first counter cell
+HEALTH_FIELDS: Final = len(HealthField)
+
+_WORKER_ROWS: Final = 16  # the header has room to grow
+_HEALTH_ROWS: Final = _WORKER_ROWS + WORKER_SLOTS * WORKER_FIELDS
+_TEXTS: Final = _HEALTH_ROWS + ENDPOINT_SLOTS * HEALTH_FIELDS
+_PAGE: Final = 512  # cells; an area begins on a page of its own
+AREAS: Final = -(-(_TEXTS + ENDPOINT_SLOTS * TEXT_CELLS) // _PAGE) * _PAGE
+_POOL_ROWS: Final = ENDPOINT_SLOTS * FIELDS
+_REPORTS: Final = _POOL_ROWS + POOL_SLOTS * POOL_FIELDS
+AREA: Final = -(-(_REPORTS + REPORTS * 2) // _PAGE) * _PAGE
+CELLS: Final = AREAS + WORKER_SLOTS * AREA
 
 
 class NoSlot(Exception):
-    """The cell file has no room for one more endpoint."""
+    """The cell file has no room for one more endpoint or pool."""
+
+
+def area(worker: int) -> int:
+    """Return the index of the first cell that only `worker` writes, but for its row."""
+    return AREAS + worker * AREA
 
 
 def counters(worker: int, endpoint: int) -> int:
     """Return the index of the first cell that `worker` keeps for `endpoint`."""
-    return COUNTERS + (worker * ENDPOINT_SLOTS + endpoint) * FIELDS
+    return AREAS + worker * AREA + endpoint * FIELDS
+
+
+def pool_row(worker: int, pool: int) -> int:
+    """Return the index of the first cell that `worker` keeps for `pool`."""
+    return AREAS + worker * AREA + _POOL_ROWS + pool * POOL_FIELDS
+
+
+def reports(worker: int) -> int:
+    """Return the index of the first report of `worker`: pairs of a time and `endpoint << 8 | Kind`."""
+    return AREAS + worker * AREA + _REPORTS
 
 
 def worker_row(worker: int) -> int:
     """Return the index of the first cell that describes `worker`."""
-    return HEADER + worker * WORKER_FIELDS
+    return _WORKER_ROWS + worker * WORKER_FIELDS
+
+
+def health_row(endpoint: int) -> int:
+    """Return the index of the first cell that describes `endpoint`."""
+    return _HEALTH_ROWS + endpoint * HEALTH_FIELDS
+
+
+def text_at(endpoint: int) -> int:
+    """Return the index of the first cell of the text of `endpoint`."""
+    return _TEXTS + endpoint * TEXT_CELLS
 
 
 def identity(pool: str, address: str) -> str:
@@ -56,19 +189,23 @@ def identity(pool: str, address: str) -> str:
     return f"{pool}/{address}"
 
 
-def assign_slots(previous: Mapping[str, int], wanted: Iterable[str]) -> dict[str, int]:
-    """Return `previous` with a slot for every identity in `wanted`; known ones keep theirs.
+def assign_slots(previous: Mapping[str, int], wanted: Iterable[str], limit: int) -> dict[str, int]:
+    """Return a slot below `limit` for every name in `wanted`; names in `previous` keep theirs.
 
-    Slots of endpoints that are gone stay theirs, so that one that returns finds its counts again.
-    Raises NoSlot when none is free.
+    Slots of names that are gone stay theirs, so that one that returns finds its state again, until
+    there is no other slot left; then the one that is gone for longest loses its slot. The order of the
+    result tells which that is: those gone for longest come first, those wanted last.
+    Raises NoSlot when more than `limit` are wanted.
     """
-    slots = dict(previous)
-    used = set(slots.values())
-    free = (slot for slot in range(ENDPOINT_SLOTS) if slot not in used)
-    for name in wanted:
-        if name not in slots:
+    names = dict.fromkeys(wanted)
+    if len(names) > limit:
+        raise NoSlot(f"{len(names)} are configured and {limit} is the most there can be")
+    gone = {name: slot for name, slot in previous.items() if name not in names}
+    known = {name: previous[name] for name in names if name in previous}
+    used = {*gone.values(), *known.values()}
+    free = (slot for slot in range(limit) if slot not in used)
+    for name in names:
+        if name not in known:
             slot = next(free, None)
-            if slot is None:
-                raise NoSlot(f"more than {ENDPOINT_SLOTS} endpoints were configured since the start")
-            slots[name] = slot
-    return slots
+            known[name] = gone.pop(next(iter(gone))) if slot is None else slot
+    return gone | known

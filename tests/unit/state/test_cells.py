@@ -1,111 +1,154 @@
-"""The shared cells: who writes where, what a sum holds, which files are refused."""
-
-import struct
-from pathlib import Path
+"""The shared cells: who writes where, what a sum holds, what is forgotten and when."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lbg.state.cells import FILE, SIZE, Cells
-from lbg.state.layout import ENDPOINT_SLOTS, FIELDS, WORKER_SLOTS, Field, counters
+from lbg.state.cells import Cells
+from lbg.state.layout import (
+    ENDPOINT_SLOTS,
+    POOL_SLOTS,
+    WORKER_SLOTS,
+    Field,
+    Header,
+    HealthField,
+    PoolField,
+    counters,
+    health_row,
+    pool_row,
+)
+
+
+@pytest.fixture
+def cells() -> Cells:
+    """Cells with every worker slot in the sums."""
+    made = Cells.private()
+    made.view[Header.WORKERS] = WORKER_SLOTS
+    return made
 
 
 def count(cells: Cells, worker: int, endpoint: int, field: Field, amount: int = 1) -> None:
     cells.view[counters(worker, endpoint) + field] += amount
 
 
-def test_a_new_file_counts_nothing(tmp_path: Path) -> None:
-    cells = Cells.open(tmp_path, create=True)
-    assert [cells.total(endpoint, field) for endpoint in (0, ENDPOINT_SLOTS - 1) for field in Field] == [
-        0
-    ] * 2 * FIELDS
-    assert list(cells.workers()) == []
+def count_pool(cells: Cells, worker: int, pool: int, field: PoolField, amount: int = 1) -> None:
+    cells.view[pool_row(worker, pool) + field] += amount
 
 
-def test_a_sum_is_over_all_workers_and_one_endpoint() -> None:
-    cells = Cells.private()
-    count(cells, 0, 3, Field.REQUESTS, 5)
-    count(cells, WORKER_SLOTS - 1, 3, Field.REQUESTS, 2)
-    count(cells, 1, 4, Field.REQUESTS, 100)
+def test_a_sum_is_over_all_workers_and_one_endpoint(cells: Cells) -> None:
+    count(cells, 0, 3, Field.RESPONSES_2XX, 5)
+    count(cells, WORKER_SLOTS - 1, 3, Field.RESPONSES_2XX, 2)
+    count(cells, 1, 4, Field.RESPONSES_2XX, 100)
     count(cells, 1, 3, Field.FAILURES, 50)
-    assert cells.total(3, Field.REQUESTS) == 7
+    assert cells.total(3, Field.RESPONSES_2XX) == 7
 
 
-CELL = st.tuples(
-    st.integers(0, WORKER_SLOTS - 1), st.sampled_from([0, 1, 2, ENDPOINT_SLOTS - 1]), st.sampled_from(Field)
-)
+def test_the_sum_of_a_pool_is_over_all_workers_and_one_pool(cells: Cells) -> None:
+    count_pool(cells, 0, 3, PoolField.RETRIES, 5)
+    count_pool(cells, WORKER_SLOTS - 1, 3, PoolField.RETRIES, 2)
+    count_pool(cells, 1, 4, PoolField.RETRIES, 100)
+    count_pool(cells, 1, 3, PoolField.QUEUED, 50)
+    assert cells.pool_total(3, PoolField.RETRIES) == 7
+
+
+def test_a_sum_is_over_the_slots_that_were_ever_used() -> None:
+    cells = Cells.private()
+    cells.register(2, 4711, 1, 1)
+    for worker in (2, 3):
+        count(cells, worker, 0, Field.FAILURES)
+    assert cells.total(0, Field.FAILURES) == 1
+    cells.register(3, 4712, 1, 1)
+    assert cells.total(0, Field.FAILURES) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2, WORKER_SLOTS])
+def test_what_is_in_flight_is_summed_over_all_workers(workers: int) -> None:
+    cells = Cells.private()
+    for worker in range(workers):
+        cells.register(worker, 100 + worker, 1, 1)
+        count(cells, worker, 7, Field.IN_FLIGHT, 3)
+    assert cells.in_flight(counters(0, 7)) == 3 * workers
+
+
+NUMBER = st.integers(0, 2**40)
+ENDPOINTS = st.sampled_from([0, 1, 2, ENDPOINT_SLOTS - 1])
+POOLS = st.sampled_from([0, 1, POOL_SLOTS - 1])
+WORKERS = st.integers(0, WORKER_SLOTS - 1)
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(st.tuples(CELL, st.integers(0, 2**40)), max_size=20))
-def test_no_two_counters_share_a_cell(changes: list[tuple[tuple[int, int, Field], int]]) -> None:
+@given(
+    st.lists(st.tuples(WORKERS, ENDPOINTS, st.sampled_from(Field), NUMBER), max_size=20),
+    st.lists(st.tuples(WORKERS, POOLS, st.sampled_from(PoolField), NUMBER), max_size=20),
+)
+def test_no_two_counters_share_a_cell(
+    changes: list[tuple[int, int, Field, int]], pool_changes: list[tuple[int, int, PoolField, int]]
+) -> None:
     cells = Cells.private()
+    cells.view[Header.WORKERS] = WORKER_SLOTS
     expected: dict[tuple[int, Field], int] = {}
-    for (worker, endpoint, field), amount in changes:
+    for worker, endpoint, field, amount in changes:
         count(cells, worker, endpoint, field, amount)
         expected[endpoint, field] = expected.get((endpoint, field), 0) + amount
+    of_pools: dict[tuple[int, PoolField], int] = {}
+    for worker, pool, pool_field, amount in pool_changes:
+        count_pool(cells, worker, pool, pool_field, amount)
+        of_pools[pool, pool_field] = of_pools.get((pool, pool_field), 0) + amount
     assert {key: cells.total(*key) for key in expected} == expected
-
-
-def test_processes_that_map_the_file_see_each_others_counts(tmp_path: Path) -> None:
-    writer = Cells.open(tmp_path, create=True)
-    reader = Cells.open(tmp_path)
-    count(writer, 2, 9, Field.IN_FLIGHT, 4)
-    assert reader.total(9, Field.IN_FLIGHT) == 4
-
-
-def test_counts_outlive_a_master_that_keeps_its_directory(tmp_path: Path) -> None:
-    count(Cells.open(tmp_path, create=True), 0, 0, Field.REQUESTS, 3)
-    assert Cells.open(tmp_path, create=True).total(0, Field.REQUESTS) == 3
-
-
-def test_private_cells_are_nobody_elses() -> None:
-    ours, theirs = Cells.private(), Cells.private()
-    count(ours, 0, 0, Field.REQUESTS)
-    assert theirs.total(0, Field.REQUESTS) == 0
+    assert {key: cells.pool_total(*key) for key in of_pools} == of_pools
 
 
 def test_a_registered_worker_is_listed_until_it_is_forgotten() -> None:
     cells = Cells.private()
     cells.register(1, 4711, 2, 7)
-    cells.register(0, 4712, 0, 7)
-    assert list(cells.workers()) == [(0, 4712, 0, 7), (1, 4711, 2, 7)]
+    cells.register(0, 4712, 0, 8)
+    assert list(cells.workers()) == [(0, 4712, 0, 8), (1, 4711, 2, 7)]
+    assert cells.role(1) == 2
     cells.forget(1, 4711)
-    assert list(cells.workers()) == [(0, 4712, 0, 7)]
+    assert list(cells.workers()) == [(0, 4712, 0, 8)]
+
+
+def fill(cells: Cells, worker: int) -> None:
+    """Count 5 of everything, for the first and the last endpoint and pool."""
+    for endpoint in (0, ENDPOINT_SLOTS - 1):
+        for field in Field:
+            count(cells, worker, endpoint, field, 5)
+    for pool in (0, POOL_SLOTS - 1):
+        for pool_field in PoolField:
+            count_pool(cells, worker, pool, pool_field, 5)
 
 
 def test_a_dead_workers_gauges_leave_the_sum_and_its_counters_stay() -> None:
     cells = Cells.private()
     cells.register(1, 4711, 1, 1)
-    for field in Field:
-        count(cells, 1, 0, field, 5)
-        count(cells, 1, ENDPOINT_SLOTS - 1, field, 5)
+    fill(cells, 1)
     cells.forget(1, 4711)
     for endpoint in (0, ENDPOINT_SLOTS - 1):
-        assert {field: cells.total(endpoint, field) for field in Field} == {
-            Field.REQUESTS: 5,
-            Field.FAILURES: 5,
-            Field.CONNECT_FAILURES: 5,
-            Field.IN_FLIGHT: 0,
-        }
+        sums = {field: cells.total(endpoint, field) for field in Field}
+        assert sums == {field: 0 if field is Field.IN_FLIGHT else 5 for field in Field}
+    for pool in (0, POOL_SLOTS - 1):
+        pool_sums = {field: cells.pool_total(pool, field) for field in PoolField}
+        assert pool_sums == {field: 0 if field is PoolField.WAITING else 5 for field in PoolField}
 
 
 def test_forgetting_leaves_the_gauges_of_other_workers() -> None:
     cells = Cells.private()
     for worker in (0, 1, 2):
         cells.register(worker, 100 + worker, 1, 1)
-        count(cells, worker, 5, Field.IN_FLIGHT)
+        fill(cells, worker)
     cells.forget(1, 101)
-    assert cells.total(5, Field.IN_FLIGHT) == 2
+    assert cells.total(0, Field.IN_FLIGHT) == 10
+    assert cells.pool_total(0, PoolField.WAITING) == 10
 
 
 def test_a_successor_starts_with_gauges_at_zero() -> None:
     cells = Cells.private()
     cells.register(1, 4711, 1, 1)
-    count(cells, 1, 0, Field.IN_FLIGHT, 3)
+    fill(cells, 1)
     cells.register(1, 4712, 1, 1)
     assert cells.total(0, Field.IN_FLIGHT) == 0
+    assert cells.pool_total(0, PoolField.WAITING) == 0
+    assert cells.total(0, Field.FAILURES) == 5
 
 
 def test_the_late_news_of_a_death_do_not_touch_the_successor() -> None:
@@ -118,36 +161,90 @@ def test_the_late_news_of_a_death_do_not_touch_the_successor() -> None:
     assert cells.total(0, Field.IN_FLIGHT) == 1
 
 
-def test_a_directory_without_cells_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not a cell file"):
-        Cells.open(tmp_path)
+def test_an_endpoint_slot_that_changes_hands_begins_anew(cells: Cells) -> None:
+    for field in HealthField:
+        cells.view[health_row(5) + field] = 9
+    cells.set_text(5, "connect refused")
+    for worker in (0, WORKER_SLOTS - 1):
+        for counter in Field:
+            count(cells, worker, 5, counter, 3)
+    cells.clear_endpoint(5)
+    assert [cells.view[health_row(5) + field] for field in HealthField] == [0] * len(HealthField)
+    assert cells.text(5) == ""
+    assert [cells.total(5, field) for field in Field if field is not Field.IN_FLIGHT] == [0] * 7
+
+
+def test_a_pool_slot_that_changes_hands_begins_anew(cells: Cells) -> None:
+    for worker in (0, WORKER_SLOTS - 1):
+        for field in PoolField:
+            count_pool(cells, worker, 5, field, 3)
+    cells.clear_pool(5)
+    assert [cells.pool_total(5, field) for field in PoolField if field is not PoolField.WAITING] == [0] * 7
+
+
+def test_gauges_of_a_slot_that_changes_hands_fall_as_old_workers_end_their_requests(cells: Cells) -> None:
+    count(cells, 3, 5, Field.IN_FLIGHT)
+    count_pool(cells, 3, 5, PoolField.WAITING)
+    cells.clear_endpoint(5)
+    cells.clear_pool(5)
+    count(cells, 3, 5, Field.IN_FLIGHT, -1)
+    count_pool(cells, 3, 5, PoolField.WAITING, -1)
+    assert (cells.total(5, Field.IN_FLIGHT), cells.pool_total(5, PoolField.WAITING)) == (0, 0)
+
+
+@pytest.mark.parametrize("neighbour", [4, 6])
+def test_the_neighbours_of_a_slot_that_changes_hands_stay(cells: Cells, neighbour: int) -> None:
+    fields = [*range(health_row(neighbour), health_row(neighbour) + len(HealthField))]
+    fields += [*range(counters(0, neighbour), counters(0, neighbour) + len(Field))]
+    fields += [*range(pool_row(0, neighbour), pool_row(0, neighbour) + len(PoolField))]
+    for cell in fields:
+        cells.view[cell] = 1
+    cells.set_text(neighbour, "x" * 127)
+    cells.clear_endpoint(5)
+    cells.clear_pool(5)
+    assert [cells.view[cell] for cell in fields] == [1] * len(fields)
+    assert cells.text(neighbour) == "x" * 127
+
+
+def test_a_change_is_seen_by_its_number() -> None:
+    cells = Cells.private()
+    before = cells.view[Header.EPOCH]
+    cells.changed()
+    assert cells.view[Header.EPOCH] == before + 1
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(codec="utf-8"), max_size=31))
+def test_a_short_text_is_read_as_it_was_written(cells: Cells, text: str) -> None:
+    cells.set_text(3, text)
+    assert cells.text(3) == text
 
 
 @pytest.mark.parametrize(
-    "damage",
-    [b"", b"short", b"\0" * 64, struct.pack("=4Q", 1, 2, 3, 4)],
-    ids=["empty", "short", "zeros", "other"],
+    ("text", "kept"),
+    [("x" * 127, "x" * 127), ("x" * 128, "x" * 127), ("x" * 126 + "é", "x" * 126), ("é" * 90, "é" * 63)],
 )
-def test_a_file_that_holds_no_cells_is_refused_and_made_anew(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / FILE).write_bytes(damage)
-    with pytest.raises(ValueError, match="not a cell file"):
-        Cells.open(tmp_path)
-    assert Cells.open(tmp_path, create=True).total(0, Field.REQUESTS) == 0
-    assert (tmp_path / FILE).stat().st_size == SIZE
+def test_a_long_text_is_cut_between_characters(text: str, kept: str) -> None:
+    cells = Cells.private()
+    cells.set_text(3, text)
+    assert cells.text(3) == kept
+    assert cells.text(4) == ""
 
 
-def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
-    Cells.open(tmp_path, create=True)
-    with (tmp_path / FILE).open("r+b") as file:
-        file.truncate(SIZE - 8)
-    with pytest.raises(ValueError, match="not a cell file"):
-        Cells.open(tmp_path)
+def test_a_shorter_text_replaces_a_longer_one() -> None:
+    cells = Cells.private()
+    cells.set_text(3, "status 503, expected 200-399")
+    cells.set_text(3, "ok")
+    assert cells.text(3) == "ok"
 
 
-def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
-    Cells.open(tmp_path, create=True).view[1] += 1
-    with pytest.raises(ValueError, match="of this version"):
-        Cells.open(tmp_path)
+def test_the_locks_of_private_cells_are_always_free() -> None:
+    cells = Cells.private()
+    assert cells.try_lock(9)
+    with cells.locked(9):
+        assert cells.try_lock(9)
+    cells.unlock(9)
+    cells.reserve(0)
 
 
 def test_the_repr_names_the_live_workers() -> None:

@@ -1,0 +1,74 @@
+"""What workers tell the control worker of failed requests: a ring per worker in the cell file.
+
+Failures are rare, so they can be told one by one, in order and with their time. That lets the control
+worker count consecutive ones over all workers, which sums could not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from lbg.state.layout import REPORTS, Header, Kind, WorkerField, reports, worker_row
+
+if TYPE_CHECKING:
+    from lbg.state.cells import Cells
+
+_KIND_BITS: Final = 8
+_KIND_MASK: Final = (1 << _KIND_BITS) - 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Report:
+    """One failure, or the end of a trial. `time` is CLOCK_MONOTONIC ns."""
+
+    time: int
+    endpoint: int
+    kind: Kind
+
+
+class ReportWriter:
+    """Writes the reports of one worker; the only one that does."""
+
+    def __init__(self, cells: Cells, worker: int) -> None:
+        self._cells = cells.view
+        self._count = worker_row(worker) + WorkerField.REPORTED
+        self._ring = reports(worker)
+
+    def report(self, endpoint: int, kind: Kind) -> None:
+        """Tell of the endpoint in slot `endpoint`. What nobody reads is overwritten in the end."""
+        count = self._cells[self._count]
+        at = self._ring + count % REPORTS * 2
+        self._cells[at] = monotonic_ns()
+        self._cells[at + 1] = endpoint << _KIND_BITS | kind
+        self._cells[self._count] = count + 1
+
+
+class ReportReader:
+    """Reads the new reports of all workers, from now on."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells.view
+        self._read: dict[int, int] = {}
+        for worker in range(self._cells[Header.WORKERS]):
+            self._read[worker] = self._written(worker)
+
+    def _written(self, worker: int) -> int:
+        return self._cells[worker_row(worker) + WorkerField.REPORTED]
+
+    def take(self) -> list[Report]:
+        """Return what came since the last call, in the order of time."""
+        found = []
+        for worker in range(self._cells[Header.WORKERS]):
+            written = self._written(worker)
+            first = max(self._read.get(worker, 0), written - REPORTS)
+            if first < written:
+                found += [self._at(worker, number) for number in range(first, written)]
+                self._read[worker] = written
+        return sorted(found)
+
+    def _at(self, worker: int, number: int) -> Report:
+        at = reports(worker) + number % REPORTS * 2
+        content = self._cells[at + 1]
+        return Report(self._cells[at], content >> _KIND_BITS, Kind(content & _KIND_MASK))
