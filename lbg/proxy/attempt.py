@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lbg.errors import LocalReply, UpstreamError
-from lbg.upstream.pool import NoEndpoint
-from lbg.upstream.retry import GiveUp
+from lbg.errors import LocalReply, RequestError, UpstreamError
+from lbg.upstream.pool import Busy, NoEndpoint
+from lbg.upstream.retry import GiveUp, Retry
 
 if TYPE_CHECKING:
     from lbg.proxy.record import Record
@@ -35,39 +35,125 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
     Raises LocalReply when none did, or LbgError for what the client did meanwhile. Every failed
     try is noted in `record`.
     """
+    statuses = pool.retries.status
     tried: list[Endpoint] = []
-    lease: Lease | None = None
+    again: Lease | None = None
     fresh = False
-    while True:
-        try:
-            lease = lease.again() if lease is not None and fresh else pool.acquire(None, tried, 0.0)
-        except NoEndpoint:
-            raise _give_up(record, "every endpoint was tried") from None
-        try:
-            exchange = lease.exchange(request, fresh=fresh)
-        except UpstreamError as failure:
-            record.failed(lease.endpoint, failure)
-            decision = pool.retries.decide(
-                request.method, failure, len(tried) + 1, replayable=request.replayable
-            )
-            if isinstance(decision, GiveUp):
-                raise _give_up(record, decision.why) from failure
-            if monotonic() >= request.ends:
-                raise _give_up(record, "the total timeout passed") from failure
-            fresh = decision.free
-            if not fresh:
+    kept: Exchange | None = None  # an answer worth another try: the client gets it if that fails
+    try:
+        while True:
+            try:
+                lease = again or _acquire(pool, tried, request, record)
+                exchange = lease.exchange(request, fresh=fresh)
+            except NoEndpoint as none:
+                cause = _no_endpoint(record, none)
+            except RequestError:
+                raise
+            except LocalReply as refusal:  # by the queue
+                cause = refusal
+            except UpstreamError as failure:
+                record.failed(lease.endpoint, failure)
                 tried.append(lease.endpoint)
-            if request.body is not None:
-                request.body.rewind()
-        else:
-            record.endpoint = lease.endpoint
+                decision = _after(failure, request, pool, tried)
+                if isinstance(decision, Retry):
+                    fresh = decision.free
+                    again = lease.another() if fresh else None
+                    _prepare(request, tried, free=decision.free)
+                    continue
+                cause = _give_up(record, decision.why)
+            else:
+                record.endpoint = lease.endpoint
+                if not statuses or exchange.status not in statuses:
+                    return exchange
+                tried.append(lease.endpoint)
+                decision = _after_status(request, pool, tried)
+                if isinstance(decision, GiveUp):
+                    record.gave_up = decision.why
+                    return exchange
+                record.passed_over(lease.endpoint, exchange.status)
+                lease.end_upload()
+                kept = _replace(kept, exchange)
+                again, fresh = None, False
+                _prepare(request, tried, free=False)
+                continue
+            if kept is None:
+                raise cause
+            exchange, kept = kept, None
             return exchange
+    finally:
+        if kept is not None:
+            kept.close()
+
+
+def _acquire(pool: Pool, tried: list[Endpoint], request: UpstreamRequest, record: Record) -> Lease:
+    """Return a lease, after a wait if all endpoints are busy."""
+    now = monotonic()
+    try:
+        lease = pool.acquire(None, tried, now)
+    except Busy:
+        lease = pool.wait(None, tried, now, request.ends)
+    if pool.failing_open:
+        record.failed_open = True
+    return lease
+
+
+def _after(
+    failure: UpstreamError, request: UpstreamRequest, pool: Pool, tried: list[Endpoint]
+) -> Retry | GiveUp:
+    decision = pool.retries.decide(request, failure)
+    if isinstance(decision, GiveUp):
+        return decision
+    paid = decision.free or failure.rescued  # a rescue took from the budget when it began
+    return _affordable(decision, request, pool, tried, paid=paid)
+
+
+def _after_status(request: UpstreamRequest, pool: Pool, tried: list[Endpoint]) -> Retry | GiveUp:
+    decision = pool.retries.decide_status(request)
+    if isinstance(decision, GiveUp):
+        return decision
+    return _affordable(decision, request, pool, tried, paid=False)
+
+
+def _affordable(
+    decision: Retry, request: UpstreamRequest, pool: Pool, tried: list[Endpoint], *, paid: bool
+) -> Retry | GiveUp:
+    now = monotonic()
+    if now >= request.ends:
+        return GiveUp("the total timeout passed")
+    if not decision.free and len(tried) >= len(pool.endpoints):
+        return GiveUp("every endpoint was tried")
+    if not paid and not pool.may_retry(now):
+        return GiveUp("retry_budget: too many of the last requests were tried again")
+    return decision
+
+
+def _prepare(request: UpstreamRequest, tried: list[Endpoint], *, free: bool) -> None:
+    """Make the request ready for another try; a free one is no attempt, and its endpoint not tried."""
+    if free:
+        tried.pop()
+    else:
+        request.attempt += 1
+    if request.body is not None:
+        request.body.rewind()
+
+
+def _replace(kept: Exchange | None, exchange: Exchange) -> Exchange:
+    if kept is not None:
+        kept.close()
+    return exchange
+
+
+def _no_endpoint(record: Record, none: NoEndpoint) -> LocalReply:
+    if none.why:
+        record.gave_up = none.why
+        return LocalReply("no_healthy", "No backend is healthy.")
+    return _give_up(record, "no other endpoint is usable")
 
 
 def _give_up(record: Record, why: str) -> LocalReply:
     """Return the reply for the last failure in `record`."""
     record.gave_up = why
     if not record.failures:
-        return LocalReply("no_endpoints", "No backend is configured for this request.")
+        return LocalReply("no_endpoints", "No backend is left for this request.")
     _, failure = record.failures[-1]
     return LocalReply(failure.reason.code, _TOLD[failure.reason.code])

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """Filled in as the request goes its way; `failures` are the attempts that brought no answer.
+    """Filled in as the request goes its way; `failures` are the attempts that brought no answer, `answers`
+    those whose status was worth another try.
 
     Most requests set few of these: class defaults make the rest free.
     """
@@ -19,6 +20,8 @@ class Record:
     route: Route | None = None
     endpoint: Endpoint | None = None
     failures: tuple[tuple[Endpoint, UpstreamError], ...] = ()
+    answers: tuple[tuple[Endpoint, int], ...] = ()
+    failed_open = False
     gave_up = ""
     reason: Reason | None = None
 
@@ -32,9 +35,16 @@ class Record:
         """Note an attempt without an answer."""
         self.failures = (*self.failures, (endpoint, failure))
 
+    def passed_over(self, endpoint: Endpoint, status: int) -> None:
+        """Note an answer for which another endpoint is tried."""
+        self.answers = (*self.answers, (endpoint, status))
+
     def story(self) -> str:
         """Return the failed attempts in words: `127.0.0.1:8001: connect refused; gave up: …`."""
         parts = [f"{endpoint.name}: {failure.detail}" for endpoint, failure in self.failures]
+        parts += [f"{endpoint.name}: status {status}" for endpoint, status in self.answers]
+        if self.failed_open:
+            parts.append("sent although no endpoint is healthy (fail_open)")
         if self.gave_up:
             parts.append(f"gave up: {self.gave_up}")
         return "; ".join(parts)

@@ -14,7 +14,7 @@ from lbg.net import splice
 from lbg.net.deadline import NEVER
 
 if TYPE_CHECKING:
-    from lbg.config.schema import TimeoutsConfig
+    from lbg.config.pools import TimeoutsConfig
     from lbg.http.headers import Fields
     from lbg.net.stream import Stream
 

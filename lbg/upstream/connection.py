@@ -42,9 +42,9 @@ class Connection:
     """Reads responses one after the other; the callbacks below are httptools' protocol.
 
     `served` counts the requests answered, `keep_alive` is the idle time in seconds the endpoint
-    announced, 0 if it did not, `expires` when it is retired while idle. `pieces` are body bytes
-    read and not yet handed on, `received` counts them all, `spoiled` says that the connection
-    cannot serve another request.
+    announced, 0 if it did not, `idle_since` when it began to rest, `expires` when it is retired
+    while idle. `pieces` are body bytes read and not yet handed on, `received` counts them all,
+    `spoiled` says that the connection cannot serve another request.
     """
 
     __slots__ = (
@@ -56,6 +56,7 @@ class Connection:
         "_start",
         "expires",
         "fields",
+        "idle_since",
         "interim",
         "keep_alive",
         "phrase",
@@ -74,6 +75,7 @@ class Connection:
         self.stream = stream
         self.served = 0
         self.keep_alive = 0
+        self.idle_since = 0.0
         self.expires = 0.0
         self._interim_status = False
         self.spoiled = False

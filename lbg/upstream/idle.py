@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lbg.net.deadline import NEVER
+from lbg.upstream.keep_alive import KeepAlive, usable_for
 
 if TYPE_CHECKING:
-    from lbg.config.schema import ConnectionsConfig
+    from lbg.config.pools import ConnectionsConfig
     from lbg.upstream.connection import Connection
-
-# A connection is retired this many seconds before the endpoint said it would close it, so that a
-# request does not cross the close on the wire.
-_MARGIN: Final = 1.0
 
 
 class IdleConnections:
     """The idle connections of one endpoint in one worker.
 
     Each is watched while it rests: the endpoint closing it, or sending bytes nobody asked for,
-    removes it at once, so a request seldom meets a stale one.
+    removes it at once. It is retired before the endpoint would close it, as far as the endpoint says
+    when, or has been seen to. So a request seldom meets a stale one.
     """
 
-    __slots__ = ("_idle", "_limit", "_max_requests", "_timeout")
+    __slots__ = ("_idle", "_learned", "_limit", "_max_requests", "_timeout")
 
     def __init__(self, config: ConnectionsConfig) -> None:
         self._limit = config.idle
         self._timeout = config.idle_timeout
         self._max_requests = config.max_requests
+        self._learned = KeepAlive()
         self._idle: list[Connection] = []
 
     def __len__(self) -> int:
@@ -52,11 +51,26 @@ class IdleConnections:
         if len(self._idle) >= self._limit or connection.served == self._max_requests:
             connection.close()
             return
+        now = monotonic()
         said = connection.keep_alive
-        connection.expires = monotonic() + (min(self._timeout, said - _MARGIN) if said else self._timeout)
+        rest = min(self._timeout, self._learned.usable_for)
+        connection.idle_since = now
+        connection.expires = now + (min(rest, usable_for(said)) if said else rest)
         self._idle.append(connection)
         connection.stream.deadline = NEVER
-        connection.stream.arm(self._discard, connection)
+        connection.stream.arm(self._woken, connection)
+
+    def _woken(self, connection: Connection) -> None:
+        """Discard a connection that turned readable: it ended, or bytes came that nobody asked for."""
+        if connection.stream.peek() == b"":
+            now = monotonic()
+            if self._learned.closed(now, now - connection.idle_since):
+                self._shorten()
+        self._discard(connection)
+
+    def _shorten(self) -> None:
+        for connection in self._idle:
+            connection.expires = min(connection.expires, connection.idle_since + self._learned.usable_for)
 
     def _discard(self, connection: Connection) -> None:
         if connection in self._idle:
@@ -65,6 +79,7 @@ class IdleConnections:
 
     def retire(self, now: float) -> None:
         """Close what has rested for too long; called every tick, oldest first."""
+        self._learned.forget(now)
         while self._idle and self._idle[0].expires <= now:
             self._discard(self._idle[0])
 

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lbg.errors import Sent, StreamTimeout, UpstreamError
 from lbg.http.headers import passing
+from lbg.state.layout import Kind
 from lbg.upstream.body import Upload
 from lbg.upstream.connection import Connection
 from lbg.upstream.exchange import Exchange
 from lbg.upstream.retry import IDEMPOTENT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from lbg.upstream.endpoint import Endpoint
     from lbg.upstream.pool import Pool
     from lbg.upstream.request import UpstreamRequest
 
+_SERVER_ERROR: Final = 500  # statuses from here on say that the endpoint is at fault
+
 
 class Lease:
-    """One request's use of an endpoint; it ends exactly once, with its exchange or its failure."""
+    """One request's use of an endpoint; it ends exactly once, with its exchange or its failure.
 
-    __slots__ = ("_connected", "_ended", "_upload", "endpoint", "pool")
+    `tried` are the endpoints that the request was at before, `trial` tells that an ejected endpoint
+    is judged by it.
+    """
 
-    def __init__(self, pool: Pool, endpoint: Endpoint) -> None:
+    __slots__ = (
+        "_connection",
+        "_ended",
+        "_request",
+        "_rescued",
+        "_tried",
+        "_upload",
+        "endpoint",
+        "pool",
+        "trial",
+    )
+
+    def __init__(
+        self, pool: Pool, endpoint: Endpoint, tried: Sequence[Endpoint] = (), *, trial: bool = False
+    ) -> None:
         self.pool = pool
         self.endpoint = endpoint
-        self._connected = False
+        self.trial = trial
+        self._tried = tried
+        self._rescued = False
+        self._connection: Connection | None = None
+        self._request: UpstreamRequest | None = None
         self._ended = False
         self._upload: Upload | None = None
         endpoint.began()
@@ -34,9 +59,13 @@ class Lease:
     def __repr__(self) -> str:
         return f"<Lease {self.endpoint.name} {'ended' if self._ended else 'running'}>"
 
-    def again(self) -> Lease:
-        """Return another lease on the same endpoint."""
-        return Lease(self.pool, self.endpoint)
+    def another(self) -> Lease | None:
+        """Return another lease on the same endpoint, None when others have taken its place meanwhile."""
+        endpoint = self.endpoint
+        with endpoint.reserving():
+            if not endpoint.has_room() or (self.trial and not endpoint.begin_trial()):
+                return None
+            return Lease(self.pool, endpoint, self._tried, trial=self.trial)
 
     def exchange(self, request: UpstreamRequest, *, fresh: bool) -> Exchange:
         """Send `request` and return its exchange once the response head is there.
@@ -44,17 +73,26 @@ class Lease:
         `fresh` asks for a new connection. Raises UpstreamError, or LbgError for what the client did
         meanwhile; the lease has ended then.
         """
-        connection: Connection | None = None
+        self._request = request
+        waiting = self.endpoint.waiting
         try:
-            connection = self._connection(request, fresh=fresh)
+            connection = self._connection = self._connect(request, fresh=fresh)
             self._send(connection, request)
+            waiting.add(self)
             self._await_head(connection, request)
-            return Exchange(self, connection, request)
+            exchange = Exchange(self, connection, request)
         except BaseException as error:
-            self._fail(connection, error)
-            raise
+            failure = self._fail(error)
+            if failure is error:
+                raise
+            raise failure from error
+        finally:
+            waiting.discard(self)
+        if exchange.status >= _SERVER_ERROR or self.trial:
+            self._judge(exchange.status)
+        return exchange
 
-    def _connection(self, request: UpstreamRequest, *, fresh: bool) -> Connection:
+    def _connect(self, request: UpstreamRequest, *, fresh: bool) -> Connection:
         endpoint = self.endpoint
         connection = None if fresh else endpoint.idle.take()
         # What must not be sent twice never goes out on a connection that is already closed: one
@@ -67,10 +105,8 @@ class Lease:
             connection.close()
             connection = endpoint.idle.take()
         if connection is not None:
-            self._connected = True
             return connection
         stream = endpoint.connect(min(self.pool.timeouts.connect, request.ends - monotonic()))
-        self._connected = True
         return Connection(stream)
 
     def _send(self, connection: Connection, request: UpstreamRequest) -> None:
@@ -107,6 +143,8 @@ class Lease:
                 self._pass_interim(connection, request)
             if connection.status:
                 break
+        if self._rescued:
+            raise _went_down()  # its head came in the same moment, but the rest never will
         if self._upload is not None:
             self._upload.answered = True
 
@@ -116,17 +154,83 @@ class Lease:
                 request.on_interim(status, passing(fields, self.pool.response_rules))
         connection.interim = []
 
-    def _fail(self, connection: Connection | None, error: BaseException) -> None:
+    def movable_to(self, others: Iterable[Endpoint]) -> bool:
+        """Return whether the request can go to one of `others` although this endpoint may have it."""
+        request = self._request
+        return (
+            not self._rescued
+            and request is not None
+            and request.method in IDEMPOTENT
+            and request.replayable
+            and request.attempt < self.pool.retries.attempts
+            and any(other not in self._tried for other in others)
+        )
+
+    def rescue(self) -> None:
+        """Take the request away from the endpoint, which went down: `exchange` fails at once."""
+        self._rescued = True
+        if self._connection is not None:
+            self._connection.stream.abort()
+
+    def cancel(self) -> None:
+        """End a lease that nobody came to use."""
+        self._end_unjudged()
+        self._ended = True
+        self.endpoint.left()
+        self._free()
+
+    def _fail(self, error: BaseException) -> BaseException:
+        """End the lease and return the error to be raised."""
         self._stop_upload()
+        connection = self._connection
         if connection is not None:
             connection.close()
         if self._ended:
-            return
+            return error
         self._ended = True
-        if isinstance(error, UpstreamError):
-            self.endpoint.ended(answered=False, connected=self._connected)
-        else:
+        if not isinstance(error, UpstreamError):
+            self._end_unjudged()
             self.endpoint.left()
+        elif self._rescued:
+            self._end_unjudged()
+            self.endpoint.rescued()
+            error = _went_down()
+        else:
+            self._blame(error)
+            self.endpoint.failed(connected=connection is not None)
+            if _is_stale(error):
+                return error  # its place is left free for the try that follows at once
+        self._free()
+        return error
+
+    def _free(self) -> None:
+        queue = self.pool.queue
+        if queue is not None:
+            queue.freed()
+
+    def _blame(self, failure: UpstreamError) -> None:
+        """Report what the failure says about the endpoint, if anything."""
+        request = self._request
+        late = request is not None and monotonic() >= request.ends  # other attempts used up the time
+        if failure.blameless or late or _is_stale(failure):
+            self._end_unjudged()
+        elif self.trial:
+            self.endpoint.judge_trial(passed=False)
+        elif failure.sent is Sent.NOTHING or failure.reason.code == "upstream_reset":
+            self.endpoint.report(Kind.CONNECT_FAILURE)
+        else:
+            self.endpoint.report(Kind.SERVER_ERROR)
+
+    def _judge(self, status: int) -> None:
+        if self.trial:
+            self.trial = False
+            self.endpoint.judge_trial(passed=status < _SERVER_ERROR)
+        else:
+            self.endpoint.report(Kind.SERVER_ERROR)
+
+    def _end_unjudged(self) -> None:
+        if self.trial:
+            self.endpoint.end_trial()
 
     def _stop_upload(self) -> bool:
         """End an upload; return whether the endpoint did not get all of the body."""
@@ -136,15 +240,39 @@ class Lease:
         upload.stop()
         return True
 
+    def end_upload(self) -> None:
+        """Send nothing more of the request's body here, because it goes to another endpoint."""
+        if self._stop_upload() and self._connection is not None:
+            self._connection.spoiled = True
+
     def release(self, connection: Connection, failure: UpstreamError | None) -> None:
         """Take the connection back from its exchange and end the lease."""
-        if self._upload is not None and self._stop_upload():
-            connection.spoiled = True
+        upload = self._upload
+        if upload is not None:
+            self.end_upload()
         if not self._ended:
             self._ended = True
-            self.endpoint.ended(answered=failure is None, connected=True)
+            if failure is None:
+                self.endpoint.answered(connection.status)
+            elif upload is not None and upload.failure is not None:
+                self.endpoint.left()  # the client broke off its body, which ended both directions
+            else:
+                if connection.status < _SERVER_ERROR:  # else its head was reported
+                    self._blame(failure)
+                self.endpoint.failed(connected=True)
+            self._free()
         connection.served += 1
         if connection.spoiled or failure is not None:
             connection.close()
         else:
             self.endpoint.idle.put(connection)
+
+
+def _is_stale(failure: UpstreamError) -> bool:
+    return failure.reason.code == "upstream_reset_reused"
+
+
+def _went_down() -> UpstreamError:
+    return UpstreamError(
+        "upstream_reset", "went down while the request waited", sent=Sent.WRITTEN, rescued=True
+    )

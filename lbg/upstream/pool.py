@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from time import monotonic, monotonic_ns, time
+from typing import TYPE_CHECKING, Final
 
 from lbg.errors import LbgError
+from lbg.state.condition import patience, read_condition
+from lbg.state.layout import Ejection, Header, PoolField
+from lbg.upstream.budget import RetryBudget
 from lbg.upstream.lease import Lease
+from lbg.upstream.queue import Queue
 from lbg.upstream.retry import RetryPolicy
+from lbg.upstream.rotation import rotation
+from lbg.upstream.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Sequence
 
     from lbg.balancing.balancer import Balancer
-    from lbg.config.schema import PoolConfig
+    from lbg.config.pools import PoolConfig
     from lbg.http.headers import ResponseRules
     from lbg.upstream.endpoint import Endpoint
+    from lbg.upstream.rotation import Policy
+    from lbg.upstream.tally import PoolTally
+
+log = logging.getLogger("lbg.upstream")
+
+_EPOCH: Final = int(Header.EPOCH)
+_DESCRIBED: Final = 5  # endpoints in a sentence
+_SAMPLING: Final = 1.0  # seconds between two looks at the totals
 
 
 class NoEndpoint(LbgError):
-    """No endpoint of the pool is left to try."""
+    """No endpoint of the pool is left to try; `why` is told when none was usable in the first place."""
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Busy(LbgError):
+    """Every endpoint that is left has as many requests as it may have."""
 
 
 class Pool:
-    """Hands out leases in the order of its balancer. Blocks for nothing."""
+    """Hands out leases on usable endpoints, in the order of its balancer.
+
+    `queue` is None when no endpoint has a limit. `failing_open` tells that requests are sent although
+    nothing is usable.
+    """
 
     __slots__ = (
-        "_balancer",
+        "_budget",
+        "_cells",
+        "_completed",
+        "_config",
+        "_epoch",
+        "_next_sample",
+        "_picks",
+        "_policy",
+        "_requests",
+        "_rotation",
+        "_tally",
+        "_view",
         "endpoints",
+        "failing_open",
         "keep_host",
         "name",
+        "queue",
         "replay_buffer",
         "response_rules",
         "retries",
@@ -41,30 +82,183 @@ class Pool:
         name: str,
         config: PoolConfig,
         endpoints: tuple[Endpoint, ...],
-        balancer: Balancer[Endpoint],
+        policy: Policy,
         rules: ResponseRules,
+        tally: PoolTally,
     ) -> None:
         self.name = name
         self.endpoints = endpoints
-        self.retries = RetryPolicy(config.retry.attempts)
+        self.retries = RetryPolicy.of(config.retry)
         self.timeouts = config.timeouts
         self.total_timeout = config.timeouts.total
         self.replay_buffer = config.retry.buffer
         self.keep_host = config.host == "client"
         self.response_rules = rules
-        self._balancer = balancer
+        limited = any(endpoint.max_requests for endpoint in endpoints)
+        self.queue = Queue(config.queue, tally) if limited else None
+        self._config = config
+        self._policy = policy
+        self._tally = tally
+        self._cells = tally.cells
+        self._view = tally.cells.view
+        self._requests = tally.index(PoolField.REQUESTS)
+        self._budget = RetryBudget(config.retry.budget)
+        self._completed = Window()
+        self._next_sample = 0.0
+        self._picks = 0
+        self.failing_open = False
+        self.refresh(monotonic())
 
     def __repr__(self) -> str:
         return f"<Pool {self.name} {list(self.endpoints)}>"
 
-    def acquire(self, key: bytes | None, tried: Container[Endpoint], now: float) -> Lease:
-        """Return a lease on the best endpoint not in `tried`. Raises NoEndpoint."""
-        for endpoint in self._balancer.order(key, now):
-            if endpoint not in tried:
-                return Lease(self, endpoint)
-        raise NoEndpoint(self.name)
+    def acquire(
+        self, key: bytes | None, tried: Sequence[Endpoint], now: float, *, queued: bool = False
+    ) -> Lease:
+        """Return a lease on the best endpoint not in `tried`; `now` is CLOCK_MONOTONIC seconds.
 
-    def retire_idle(self, now: float) -> None:
-        """Close connections that rested for too long; `now` is CLOCK_MONOTONIC seconds."""
+        With nothing tried it is a new request, and counted; `queued` says that it was counted and had
+        to wait. Raises NoEndpoint, or Busy when there is room nowhere now. Blocks for nothing.
+        """
+        view = self._view
+        if view[_EPOCH] != self._epoch:
+            self.refresh(now)
+        if not queued:
+            if not tried:
+                view[self._requests] += 1
+            if self.queue:
+                self.queue.freed()  # those who wait already go first
+        current = self._rotation
+        lease = self._trial(current.trials, tried) if current.trials else None
+        lease = lease or self._first(current.primary, key, tried, now)
+        if lease is None:
+            lease = self._first(current.backups, key, tried, now)
+        if lease is not None:
+            if current.open and not tried:
+                self._tally.add(PoolField.NO_HEALTHY)
+            return lease
+        if self.endpoints and not current.usable and not tried:
+            self._tally.add(PoolField.NO_HEALTHY)
+            raise NoEndpoint(self._why_none())
+        if any(endpoint.max_requests and endpoint not in tried for endpoint in current.usable):
+            raise Busy(self.name)
+        raise NoEndpoint
+
+    def _first(
+        self, balancer: Balancer[Endpoint], key: bytes | None, tried: Sequence[Endpoint], now: float
+    ) -> Lease | None:
+        for endpoint in balancer.order(key, now):
+            if tried and endpoint in tried:
+                continue
+            if endpoint.max_requests:
+                lease = self._limited(endpoint, tried)
+                if lease is None:
+                    continue
+                return lease
+            endpoint.picked = self._picks = self._picks + 1
+            return Lease(self, endpoint, tried)
+        return None
+
+    def _limited(self, endpoint: Endpoint, tried: Sequence[Endpoint], *, trial: bool = False) -> Lease | None:
+        if not endpoint.has_room():
+            return None
+        with endpoint.reserving():
+            if not endpoint.has_room():
+                return None
+            endpoint.picked = self._picks = self._picks + 1
+            return Lease(self, endpoint, tried, trial=trial)
+
+    def _trial(self, candidates: tuple[Endpoint, ...], tried: Sequence[Endpoint]) -> Lease | None:
+        for endpoint in candidates:
+            if endpoint not in tried and endpoint.has_room() and endpoint.begin_trial():
+                lease = self._limited(endpoint, tried, trial=True)
+                if lease is not None:
+                    return lease
+                endpoint.end_trial()
+        return None
+
+    def wait(self, key: bytes | None, tried: Sequence[Endpoint], now: float, ends: float) -> Lease:
+        """Return a lease when it is this request's turn; for one that met Busy.
+
+        It waits until `ends` at most, CLOCK_MONOTONIC seconds. Raises LocalReply or NoEndpoint.
+        """
+
+        def acquire() -> Lease | None:
+            try:
+                return self.acquire(key, tried, monotonic(), queued=True)
+            except Busy:
+                return None
+
+        if self.queue is None:
+            raise NoEndpoint
+        return self.queue.wait(acquire, ends - now)
+
+    def may_retry(self, now: float) -> bool:
+        """Take one retry from the budget, which all workers share; False when it is used up."""
+        with self._tally.deciding():
+            allowed = self._budget.allows(now, *self._totals())
+            self._tally.add(PoolField.RETRIES if allowed else PoolField.RETRIES_DENIED)
+        return allowed
+
+    def _totals(self) -> tuple[int, int]:
+        return self._tally.total(PoolField.REQUESTS), self._tally.total(PoolField.RETRIES)
+
+    def refresh(self, now: float) -> None:
+        """Look anew at which endpoints are usable, and move requests away from those that went down."""
+        self._epoch = self._view[_EPOCH]
+        fail_open = self._config.when_all_down == "fail_open"
+        current = self._rotation = rotation(
+            self.endpoints, self._policy, now=now, slow_start=self._config.slow_start, fail_open=fail_open
+        )
+        if current.open and not self.failing_open:
+            log.warning("%s; requests are sent all the same, as when_all_down says", self._why_none())
+        self.failing_open = current.open
+        for endpoint in self.endpoints:
+            if endpoint.ejection is not Ejection.TRIAL:
+                endpoint.end_trial()
+            if endpoint.waiting and endpoint.silent and not current.open:
+                self._rescue(endpoint, now)
+
+    def _rescue(self, endpoint: Endpoint, now: float) -> None:
+        if "down" not in self.retries.on:
+            return
+        others = [one for one in self._rotation.usable if one is not endpoint]
+        for lease in list(endpoint.waiting):
+            if lease.movable_to(others) and self.may_retry(now):
+                lease.rescue()
+
+    def tick(self, now: float) -> None:
+        """Do what time brings; called ten times a second, in the hub, so nothing here may block."""
+        if self._view[_EPOCH] != self._epoch:
+            self.refresh(now)
         for endpoint in self.endpoints:
             endpoint.idle.retire(now)
+            endpoint.end_trial(now)
+        if now >= self._next_sample:
+            self._next_sample = now + _SAMPLING
+            self._sample(now)
+
+    def _sample(self, now: float) -> None:
+        self._budget.sample(now, *self._totals())
+        if self._rotation.ramping:
+            self.refresh(now)
+        if self.queue is not None:
+            completed = sum(endpoint.completed() for endpoint in self.endpoints)
+            ((count,), seconds) = self._completed.over(now, completed)
+            self.queue.completed_per_second = count / seconds if seconds else 0.0
+            self._completed.sample(now, completed)
+
+    def _why_none(self) -> str:
+        now = monotonic_ns()
+        epoch = time() - monotonic()
+        described = [
+            read_condition(self._cells, endpoint.slot, now, patience(self._config.health)).sentence(
+                endpoint.name, epoch
+            )
+            for endpoint in self.endpoints[:_DESCRIBED]
+        ]
+        more = len(self.endpoints) - len(described)
+        rest = [f"and {more} more"] if more else []
+        return (
+            f"all {len(self.endpoints)} endpoints of pool {self.name} are down: {'; '.join(described + rest)}"
+        )

@@ -19,7 +19,7 @@ class UpstreamRequest:
 
     `host` is the whole Host line, None to send the endpoint's own. `expects` tells that the client
     awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when
-    all of it must be over (CLOCK_MONOTONIC).
+    all of it must be over (CLOCK_MONOTONIC), `attempt` is the number of the try under way, from 1.
     """
 
     # Most requests set few of these: class defaults make the rest free.
@@ -27,6 +27,7 @@ class UpstreamRequest:
     expects = False
     upgrades = False
     ends = NEVER
+    attempt = 1
     on_interim: Callable[[int, Fields], None] | None = None
 
     def __init__(self, method: str, before_host: bytes, host: bytes | None, after_host: bytes) -> None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import gevent
 
-from lbg.config.schema import ConnectionsConfig, EndpointConfig
+from lbg.config.pools import ConnectionsConfig, EndpointConfig
 from lbg.errors import UpstreamError
 from lbg.net.stream import Stream
 from lbg.state.cells import Cells
-from lbg.state.layout import Field, counters
-from lbg.upstream.endpoint import Endpoint
+from lbg.state.health_row import HealthRow
+from lbg.state.layout import Field, HealthField
+from lbg.upstream.endpoint import Endpoint, Reporter
 from lbg.upstream.idle import IdleConnections
 from tests.unit.net.stream_pair import connected
 
@@ -50,15 +51,47 @@ def closing(stream: Stream) -> None:
     stream.close()
 
 
+def silent(stream: Stream) -> None:
+    """Read and never answer."""
+    while stream.recv(65536):
+        pass
+
+
+def stale_then(answer: bytes) -> Answer:
+    """Answer once, then close on the next request."""
+
+    def serve(stream: Stream) -> None:
+        answering(answer)(stream)
+        closing(stream)
+
+    return serve
+
+
 class ScriptedEndpoint(Endpoint):
-    """Each connect takes the next of `answers`: a behaviour for the other end, or a failure."""
+    """Each connect takes the next of `answers`: a behaviour for the other end, or a failure.
+
+    Without `cells` it has some of its own. Endpoints of one pool share them, in different slots.
+    """
 
     def __init__(
-        self, *answers: Answer | UpstreamError, connections: ConnectionsConfig | None = None
+        self,
+        *answers: Answer | UpstreamError,
+        cells: Cells | None = None,
+        slot: int = 0,
+        worker: int = 0,
+        reporter: Reporter | None = None,
+        connections: ConnectionsConfig | None = None,
+        **config: Any,
     ) -> None:
-        self.cells = Cells.private()
-        idle = IdleConnections(connections or ConnectionsConfig())
-        super().__init__(EndpointConfig(url="http://127.0.0.1:8000"), idle, self.cells, counters(0, 0))
+        self.cells = cells or Cells.private()
+        super().__init__(
+            EndpointConfig(url=f"http://127.0.0.1:{8000 + slot}", **config),
+            IdleConnections(connections or ConnectionsConfig()),
+            self.cells,
+            slot=slot,
+            worker=worker,
+            reporter=reporter,
+        )
         self.answers = list(answers)
         self.timeouts: list[float] = []
         self._peers: list[Stream] = []
@@ -81,8 +114,21 @@ class ScriptedEndpoint(Endpoint):
         return len(self.timeouts)
 
     def counts(self) -> dict[str, int]:
-        """Return what its cells say."""
-        return {field.name.lower(): self.cells.total(0, field) for field in Field}
+        """Return what its cells say, without what is zero."""
+        totals = {field.name.lower(): self.cells.total(self.slot, field) for field in Field}
+        return {name: total for name, total in totals.items() if total}
+
+    def becomes(self, **fields: int) -> None:
+        """Let its row say so from now on, as the control worker writes it."""
+        row = HealthRow(self.cells, self.slot)
+        for name, value in fields.items():
+            row[HealthField[name.upper()]] = value
+        self.cells.changed()
+
+    def hang_up(self) -> None:
+        """End all connections from its side, before the loop has told anybody."""
+        for stream in self._peers:
+            stream.close()
 
     def was_left(self) -> bool:
         """Return whether the proxy has ended all connections."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbg.config.schema import ConnectionsConfig
+from lbg.config.pools import ConnectionsConfig
 from lbg.errors import UpstreamError
 from lbg.upstream.idle import IdleConnections
 from tests.unit.net.scripted_stream import Scripted

@@ -1,4 +1,4 @@
-"""An endpoint: its counters, its Host, and connecting to it, with the system's answers made up."""
+"""An endpoint: its Host, and connecting to it, with the system's answers made up."""
 
 import errno
 import socket
@@ -9,20 +9,18 @@ import gevent
 import pytest
 from gevent import socket as gevent_socket
 
-from lbg.config.schema import ConnectionsConfig, EndpointConfig
+from lbg.config.pools import ConnectionsConfig, EndpointConfig
 from lbg.errors import Sent, UpstreamError
 from lbg.net.stream import Stream
 from lbg.state.cells import Cells
-from lbg.state.layout import Field, counters
 from lbg.upstream import endpoint as module
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.idle import IdleConnections
 
 
-def endpoint_at(url: str, cells: Cells | None = None, *, worker: int = 0, slot: int = 0) -> Endpoint:
+def endpoint_at(url: str) -> Endpoint:
     idle = IdleConnections(ConnectionsConfig())
-    config = EndpointConfig(url=url, weight=3)
-    return Endpoint(config, idle, cells or Cells.private(), counters(worker, slot))
+    return Endpoint(EndpointConfig(url=url, weight=3), idle, Cells.private(), slot=0, worker=0)
 
 
 class Dialled:
@@ -119,20 +117,6 @@ def test_its_own_host_line(url: str, line: bytes) -> None:
     assert endpoint_at(url).host_line == line
 
 
-def test_counts_go_to_the_cells_of_its_worker_and_slot() -> None:
-    cells = Cells.private()
-    endpoint = endpoint_at("http://a", cells, worker=2, slot=5)
-    for _ in range(5):
-        endpoint.began()
-    endpoint.ended(answered=True, connected=True)
-    endpoint.ended(answered=False, connected=True)
-    endpoint.ended(answered=False, connected=False)
-    endpoint.left()
-    row = counters(2, 5)
-    assert list(cells.view[row : row + len(Field)]) == [1, 2, 1, 1]
-    assert sum(cells.view[counters(0, 0) :]) == 5
-
-
 @pytest.mark.parametrize(
     ("url", "address"),
     [
@@ -227,13 +211,14 @@ def _overdue(stream: Stream) -> None:
     stream.expire()
 
 
-def test_no_descriptors_left_is_a_failure_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_descriptors_left_is_a_failure_without_blame(monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(module, "Socket", exhausted)
     failed = failure(endpoint_at("http://127.0.0.1:1"))
     assert (failed.reason.code, failed.detail) == ("connect_refused", "connect failed: Too many open files")
+    assert failed.blameless
 
 
 def test_the_repr_names_address_and_weight() -> None:

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from lbg.config.schema import ConnectionsConfig
+from lbg.config.pools import ConnectionsConfig
 from lbg.upstream import idle
 from lbg.upstream.connection import Connection
 from lbg.upstream.idle import IdleConnections
@@ -137,13 +137,85 @@ def test_what_rested_too_long_is_retired_and_the_rest_stays(clock: Clock) -> Non
     assert (len(resting), stream(old).closed, stream(young).closed) == (1, True, False)
 
 
-@pytest.mark.parametrize(("announced", "usable_for"), [(10, 9.0), (2, 1.0), (1, 0.0), (600, 60.0)])
-def test_a_connection_is_retired_a_second_before_the_endpoint_closes_it(
+@pytest.mark.parametrize(
+    ("announced", "usable_for"), [(10, 9.0), (5, 4.0), (2, 1.6), (1, 0.8), (61, 60.0), (600, 60.0)]
+)
+def test_a_connection_is_retired_before_the_endpoint_closes_it(
     clock: Clock, announced: int, usable_for: float
 ) -> None:
     ending = connection(keep_alive=announced)
     kept(ending, timeout=60.0)
-    assert ending.expires == clock.now + usable_for
+    assert ending.expires == pytest.approx(clock.now + usable_for)
+
+
+def closed_after(resting: IdleConnections, clock: Clock, rest: float, *, script: bytes = b"") -> None:
+    """Let a connection rest in `resting` until the endpoint ends it, or sends `script`."""
+    ending = connection()
+    stream(ending).script.append(script)
+    resting.put(ending)
+    clock.now += rest
+    stream(ending).turn_readable()
+    assert stream(ending).closed
+
+
+def test_after_two_closes_connections_are_retired_before_the_endpoint_closes_them(clock: Clock) -> None:
+    resting = kept(timeout=60.0)
+    closed_after(resting, clock, 5.0)
+    closed_after(resting, clock, 5.01)
+    fresh = connection()
+    resting.put(fresh)
+    assert fresh.expires == pytest.approx(clock.now + 4.0)
+
+
+def test_what_rests_when_the_limit_is_learned_is_retired_in_time_too(clock: Clock) -> None:
+    resting = kept(timeout=60.0)
+    closed_after(resting, clock, 5.0)
+    clock.now += 1.0
+    first, second = connection(), connection(keep_alive=3)
+    stream(first).script.append(b"")
+    resting.put(first)
+    clock.now += 3.0
+    resting.put(second)
+    other = connection()
+    resting.put(other)
+    clock.now += 2.0
+    stream(first).turn_readable()
+    assert second.expires == pytest.approx(clock.now - 2.0 + 2.4)
+    assert other.expires == pytest.approx(clock.now - 2.0 + 4.0)
+
+
+def test_a_limit_learned_is_forgotten_after_ten_minutes(clock: Clock) -> None:
+    resting = kept(timeout=60.0)
+    closed_after(resting, clock, 5.0)
+    closed_after(resting, clock, 5.0)
+    clock.now += 600.0
+    resting.retire(clock.now)
+    fresh = connection()
+    resting.put(fresh)
+    assert fresh.expires == clock.now + 60.0
+
+
+def test_bytes_nobody_asked_for_teach_nothing(clock: Clock) -> None:
+    resting = kept(timeout=60.0)
+    for _ in range(3):
+        closed_after(resting, clock, 5.0, script=b"HTTP/1.1 408 Request Timeout")
+    fresh = connection()
+    resting.put(fresh)
+    assert fresh.expires == clock.now + 60.0
+
+
+def test_what_we_close_teaches_nothing(clock: Clock) -> None:
+    resting = kept(timeout=5.0)
+    for _ in range(3):
+        resting.put(connection())
+        clock.now += 5.0
+        resting.retire(clock.now)
+        resting.put(connection())
+        clock.now += 4.0
+        resting.close()
+    fresh = connection()
+    resting.put(fresh)
+    assert fresh.expires == clock.now + 5.0
 
 
 def test_closing_closes_them_all(clock: Clock) -> None:

@@ -1,41 +1,386 @@
-"""A pool: whom it hands out."""
+"""A pool: whom it hands out, and what it says when there is nobody."""
 
 import pytest
 
-from lbg.upstream.pool import NoEndpoint
-from tests.unit.upstream.pools import pool_of
-from tests.unit.upstream.scripted_endpoint import ScriptedEndpoint
+from lbg.balancing.power_of_two import PowerOfTwo
+from lbg.errors import Sent, UpstreamError
+from lbg.state.layout import Ejection, Field, Health
+from lbg.upstream.endpoint import Endpoint
+from lbg.upstream.pool import Busy, NoEndpoint, Pool
+from tests.unit.upstream.pools import Fleet, pool_of
+from tests.unit.upstream.responses import request_for
+from tests.unit.upstream.scripted_endpoint import OK, answering, stale_then
+
+SECOND = 1_000_000_000  # ns
+
+DOWN = {"health": Health.DOWN}
+EJECTED = {"ejection": Ejection.EJECTED}
 
 
-def test_leases_go_round_the_endpoints() -> None:
-    pool = pool_of(first := ScriptedEndpoint(), second := ScriptedEndpoint())
-    assert [pool.acquire(None, [], 0.0).endpoint for _ in range(4)] == [first, second, first, second]
+def picks(pool: Pool, count: int, tried: list[Endpoint] | None = None, now: float = 0.0) -> list[Endpoint]:
+    return [pool.acquire(None, tried or [], now).endpoint for _ in range(count)]
 
 
-def test_an_endpoint_that_was_tried_is_not_handed_out_again() -> None:
-    pool = pool_of(first := ScriptedEndpoint(), second := ScriptedEndpoint())
-    assert [pool.acquire(None, [first], 0.0).endpoint for _ in range(3)] == [second] * 3
+def test_leases_go_round_the_endpoints(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    assert picks(pool_of(first, second), 4) == [first, second, first, second]
 
 
-def test_when_all_were_tried_there_is_none() -> None:
-    pool = pool_of(first := ScriptedEndpoint(), second := ScriptedEndpoint())
+def test_an_endpoint_that_was_tried_is_not_handed_out_again(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    assert picks(pool_of(first, second), 3, [first]) == [second] * 3
+
+
+def test_when_all_were_tried_there_is_none(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    with pytest.raises(NoEndpoint) as caught:
+        pool_of(first, second).acquire(None, [first, second], 0.0)
+    assert caught.value.why == ""
+
+
+def test_a_lease_counts_in_flight_from_its_beginning(fleet: Fleet) -> None:
+    pool = pool_of(endpoint := fleet.endpoint())
+    picks(pool, 2)
+    assert endpoint.counts() == {"in_flight": 2}
+
+
+def test_a_refused_lease_counts_nothing(fleet: Fleet) -> None:
+    endpoint = fleet.endpoint()
     with pytest.raises(NoEndpoint):
-        pool.acquire(None, [first, second], 0.0)
+        pool_of(endpoint).acquire(None, [endpoint], 0.0)
+    assert endpoint.counts() == {}
 
 
-def test_a_lease_counts_in_flight_from_its_beginning() -> None:
-    pool = pool_of(endpoint := ScriptedEndpoint())
+def test_a_request_is_counted_once_however_often_it_is_tried(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    pool = pool_of(first, second)
     pool.acquire(None, [], 0.0)
-    pool.acquire(None, [], 0.0)
-    assert endpoint.counts()["in_flight"] == 2
+    pool.acquire(None, [first], 0.0)
+    assert fleet.pool_counts() == {"requests": 1}
 
 
-def test_a_refused_lease_counts_nothing() -> None:
-    pool = pool_of(endpoint := ScriptedEndpoint())
+def test_each_pick_is_remembered_in_order(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    picks(pool_of(first, second), 3)
+    assert (first.picked, second.picked) == (3, 2)
+
+
+def test_the_repr_names_the_endpoints(fleet: Fleet) -> None:
+    assert repr(pool_of(fleet.endpoint())) == "<Pool api [<Endpoint 127.0.0.1:8000 weight=1>]>"
+
+
+@pytest.mark.parametrize("fields", [DOWN, EJECTED], ids=["down", "ejected"])
+def test_an_endpoint_out_of_service_gets_nothing(fleet: Fleet, fields: dict[str, int]) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    first.becomes(**fields)
+    assert picks(pool_of(first, second), 2) == [second, second]
+
+
+def test_a_change_is_noticed_at_the_next_request(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    pool = pool_of(first, second)
+    picks(pool, 1)
+    first.becomes(**DOWN)
+    assert picks(pool, 2) == [second, second]
+    first.becomes(health=Health.UP)
+    assert set(picks(pool, 2)) == {first, second}
+
+
+def test_a_change_is_noticed_at_the_next_tick(fleet: Fleet) -> None:
+    warming = fleet.endpoint()
+    pool = pool_of(warming, slow_start=10)
+    warming.becomes(ramp=100 * SECOND)
+    pool.tick(100.0)
+    assert warming.effective_weight == pytest.approx(0.1)
+
+
+def test_nothing_is_computed_anew_while_nothing_changes(fleet: Fleet) -> None:
+    made: list[object] = []
+
+    def policy(endpoints: object) -> PowerOfTwo[Endpoint]:
+        made.append(endpoints)
+        return PowerOfTwo([first])
+
+    first = fleet.endpoint()
+    pool = pool_of(first, policy=policy)
+    before = len(made)
+    picks(pool, 10)
+    for tick in range(100):
+        pool.tick(tick / 10)
+    assert len(made) == before
+
+
+def test_backups_wait_until_no_other_is_usable(fleet: Fleet) -> None:
+    first, backup = fleet.endpoint(), fleet.endpoint(backup=True)
+    pool = pool_of(first, backup)
+    assert picks(pool, 3) == [first] * 3
+    first.becomes(**DOWN)
+    assert picks(pool, 3) == [backup] * 3
+
+
+def test_backups_take_what_failed_at_all_others(fleet: Fleet) -> None:
+    first, backup = fleet.endpoint(), fleet.endpoint(backup=True)
+    assert picks(pool_of(first, backup), 1, [first]) == [backup]
+
+
+def test_ejected_endpoints_are_used_when_there_are_no_others(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    first.becomes(**EJECTED)
+    second.becomes(**EJECTED)
+    assert picks(pool_of(first, second), 2) == [first, second]
+
+
+def test_a_pool_that_is_down_says_what_its_endpoints_met(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    for endpoint, text in ((first, "connect refused"), (second, "status 503")):
+        endpoint.becomes(**DOWN)
+        fleet.cells.set_text(endpoint.slot, text)
+    with pytest.raises(NoEndpoint) as caught:
+        pool_of(first, second).acquire(None, [], 0.0)
+    assert caught.value.why == (
+        "all 2 endpoints of pool api are down: "
+        "127.0.0.1:8000 down: connect refused; 127.0.0.1:8001 down: status 503"
+    )
+    assert fleet.pool_counts() == {"requests": 1, "no_healthy": 1}
+
+
+def test_only_the_first_endpoints_of_a_large_pool_are_described(fleet: Fleet) -> None:
+    endpoints = [fleet.endpoint() for _ in range(7)]
+    for endpoint in endpoints:
+        endpoint.becomes(**DOWN)
+    with pytest.raises(NoEndpoint) as caught:
+        pool_of(*endpoints).acquire(None, [], 0.0)
+    assert caught.value.why.startswith("all 7 endpoints ")
+    assert caught.value.why.endswith("127.0.0.1:8004 down; and 2 more")
+
+
+def test_a_request_under_way_is_not_told_that_the_pool_went_down(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint(max_requests=1)
+    pool = pool_of(first, second)
+    first.becomes(**DOWN)
+    second.becomes(**DOWN)
+    with pytest.raises(NoEndpoint) as caught:
+        pool.acquire(None, [first], 0.0)
+    assert caught.value.why == ""
+    assert fleet.pool_counts() == {}
+
+
+def test_a_pool_that_fails_open_goes_on_and_says_so(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    pool = pool_of(first, second, when_all_down="fail_open")
+    assert not pool.failing_open
+    first.becomes(**DOWN, failed=20)
+    second.becomes(**DOWN, failed=10)
+    assert picks(pool, 2) == [second, second]
+    assert picks(pool, 1, [second]) == [first]
+    assert pool.failing_open
+    assert caplog.text.count("requests are sent all the same, as when_all_down says") == 1
+    assert fleet.pool_counts() == {"requests": 2, "no_healthy": 2}
+
+
+def test_a_pool_that_failed_open_is_as_before_when_one_is_back(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    pool = pool_of(first, second, when_all_down="fail_open")
+    for endpoint in (first, second):
+        endpoint.becomes(**DOWN)
+    picks(pool, 1)
+    first.becomes(health=Health.UP)
+    assert picks(pool, 2) == [first, first]
+    assert not pool.failing_open
+
+
+def test_a_limit_is_kept(fleet: Fleet) -> None:
+    pool = pool_of(endpoint := fleet.endpoint(max_requests=2))
+    picks(pool, 2)
+    with pytest.raises(Busy):
+        pool.acquire(None, [], 0.0)
+    assert endpoint.in_flight() == 2
+
+
+def test_what_one_worker_sends_counts_for_the_limit_in_another() -> None:
+    fleet = Fleet(workers=2)
+    here = fleet.endpoint(max_requests=2)
+    there = fleet.in_worker(1, here)
+    picks(pool_of(here), 1)
+    other = pool_of(there, worker=1)
+    picks(other, 1)
+    with pytest.raises(Busy):
+        other.acquire(None, [], 0.0)
+
+
+def test_the_next_one_is_asked_before_a_request_has_to_wait(fleet: Fleet) -> None:
+    first, second = fleet.endpoint(max_requests=1), fleet.endpoint(max_requests=1)
+    backup = fleet.endpoint(max_requests=1, backup=True)
+    pool = pool_of(first, second, backup)
+    assert set(picks(pool, 2)) == {first, second}
+    assert picks(pool, 1) == [backup]
+    with pytest.raises(Busy):
+        pool.acquire(None, [], 0.0)
+
+
+def test_an_endpoint_that_is_down_makes_nobody_wait_for_it(fleet: Fleet) -> None:
+    first, dead = fleet.endpoint(), fleet.endpoint(max_requests=1)
+    dead.becomes(**DOWN)
     with pytest.raises(NoEndpoint):
-        pool.acquire(None, [endpoint], 0.0)
-    assert endpoint.counts()["in_flight"] == 0
+        pool_of(first, dead).acquire(None, [first], 0.0)
 
 
-def test_the_repr_names_the_endpoints() -> None:
-    assert repr(pool_of(ScriptedEndpoint())) == "<Pool api [<Endpoint 127.0.0.1:8000 weight=1>]>"
+def test_a_pool_without_limits_has_no_queue(fleet: Fleet) -> None:
+    pool = pool_of(endpoint := fleet.endpoint())
+    assert pool.queue is None
+    with pytest.raises(NoEndpoint):
+        pool.wait(None, [endpoint], 0.0, 10.0)
+
+
+def test_a_new_worker_takes_up_a_slow_start_where_it_is(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbg.upstream.pool.monotonic", lambda: 105.0)
+    endpoint = fleet.endpoint(weight=10)
+    endpoint.becomes(ramp=100 * SECOND)
+    pool_of(endpoint, slow_start=10)
+    assert endpoint.effective_weight == pytest.approx(5.5)
+
+
+def test_a_weight_grows_with_the_ticks_of_slow_start(fleet: Fleet) -> None:
+    endpoint, other = fleet.endpoint(weight=10), fleet.endpoint(weight=10)
+    pool = pool_of(endpoint, other, slow_start=10)
+    endpoint.becomes(ramp=100 * SECOND)
+    seen = []
+    for tick in range(1000, 1121):
+        pool.tick(tick / 10)
+        seen.append(endpoint.effective_weight)
+    assert seen == sorted(seen)
+    assert len(set(seen)) >= 10
+    assert (seen[0], seen[-1]) == (pytest.approx(1.0), 10)
+
+
+def test_a_smaller_weight_gets_fewer_requests(fleet: Fleet) -> None:
+    warming, warm = fleet.endpoint(weight=10), fleet.endpoint(weight=10)
+    pool = pool_of(warming, warm, slow_start=10)
+    warming.becomes(ramp=100 * SECOND)
+    assert picks(pool, 11, now=100.0).count(warming) == 1
+
+
+def test_the_budget_is_a_share_of_the_requests_of_all_workers() -> None:
+    fleet = Fleet(workers=2)
+    here = fleet.endpoint()
+    there = fleet.in_worker(1, here)
+    pools = pool_of(here, retry={"budget": 0.5}), pool_of(there, worker=1, retry={"budget": 0.5})
+    for pool in pools:
+        pool.tick(0.0)
+    for pool in pools:
+        picks(pool, 60)
+    granted = [pools[number % 2].may_retry(1.0) for number in range(70)]
+    assert granted == [True] * 60 + [False] * 10
+    assert fleet.pool_counts() == {"requests": 120, "retries": 60, "retries_denied": 10}
+
+
+def test_a_budget_comes_back_with_time(fleet: Fleet) -> None:
+    pool = pool_of(fleet.endpoint(), retry={"budget": 0})
+    pool.tick(0.0)
+    while pool.may_retry(0.5):
+        pass
+    for second in range(1, 12):
+        pool.tick(float(second))
+    assert pool.may_retry(11.5)
+
+
+def test_a_tick_retires_idle_connections(fleet: Fleet) -> None:
+    endpoint = fleet.endpoint(answering(OK))
+    pool = pool_of(endpoint)
+    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
+    assert len(endpoint.idle) == 1
+    pool.tick(1e12)
+    assert len(endpoint.idle) == 0
+
+
+@pytest.fixture
+def on_trial(fleet: Fleet) -> tuple[Pool, Endpoint, Endpoint]:
+    """Give a pool, its endpoint on trial and its endpoint in service."""
+    trial, other = fleet.endpoint(answering(OK, OK)), fleet.endpoint(answering(*[OK] * 9))
+    trial.becomes(ejection=Ejection.TRIAL)
+    return pool_of(trial, other), trial, other
+
+
+Trial = tuple[Pool, Endpoint, Endpoint]
+
+
+def test_one_request_tries_an_endpoint_on_trial(on_trial: Trial) -> None:
+    pool, trial, other = on_trial
+    lease = pool.acquire(None, [], 0.0)
+    assert (lease.endpoint, lease.trial) == (trial, True)
+    assert picks(pool, 3) == [other] * 3
+
+
+def test_a_request_that_was_at_the_endpoint_does_not_try_it(on_trial: Trial) -> None:
+    pool, trial, other = on_trial
+    assert picks(pool, 1, [trial]) == [other]
+    assert picks(pool, 1) == [trial]
+
+
+def test_a_trial_keeps_the_limit(fleet: Fleet) -> None:
+    trial, other = fleet.endpoint(max_requests=1), fleet.endpoint()
+    pool = pool_of(trial, other)
+    lease = pool.acquire(None, [other], 0.0)
+    trial.becomes(ejection=Ejection.TRIAL)
+    assert picks(pool, 1) == [other]
+    lease.cancel()
+    assert picks(pool, 1) == [trial]
+
+
+def test_a_trial_that_nobody_used_is_given_back(on_trial: Trial) -> None:
+    pool, trial, _ = on_trial
+    pool.acquire(None, [], 0.0).cancel()
+    assert trial.in_flight() == 0
+    assert picks(pool, 1) == [trial]
+
+
+def test_after_a_verdict_nobody_heard_the_next_request_tries_it(
+    on_trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbg.upstream.endpoint.monotonic", lambda: 100.0)
+    pool, trial, other = on_trial
+    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
+    pool.tick(100.5)
+    assert picks(pool, 1) == [other]
+    pool.tick(101.0)
+    assert picks(pool, 1) == [trial]
+
+
+@pytest.mark.parametrize("verdict", [Ejection.NONE, Ejection.EJECTED])
+def test_a_trial_ends_when_its_verdict_shows(fleet: Fleet, on_trial: Trial, verdict: Ejection) -> None:
+    pool, trial, _ = on_trial
+    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
+    row = fleet.endpoints[0]
+    row.becomes(ejection=verdict)
+    pool.tick(0.0)
+    assert trial.begin_trial()
+
+
+def test_a_free_try_of_a_trial_is_the_trial_still(fleet: Fleet) -> None:
+    trial, other = fleet.endpoint(stale_then(OK)), fleet.endpoint()
+    pool = pool_of(trial, other)
+    b"".join(pool.acquire(None, [other], 0.0).exchange(request_for(), fresh=False))
+    trial.becomes(ejection=Ejection.TRIAL)
+    lease = pool.acquire(None, [], 0.0)
+    with pytest.raises(UpstreamError):
+        lease.exchange(request_for(), fresh=False)
+    again = lease.another()
+    assert again is not None
+    assert (again.endpoint, again.trial) == (trial, True)
+    assert picks(pool, 1) == [other]
+
+
+def test_a_free_try_does_not_exceed_the_limit() -> None:
+    fleet = Fleet(workers=2)
+    here = fleet.endpoint(UpstreamError("upstream_reset_reused", "x", sent=Sent.NOTHING), max_requests=1)
+    there = fleet.in_worker(1, here)
+    lease = pool_of(here).acquire(None, [], 0.0)
+    with pytest.raises(UpstreamError):
+        lease.exchange(request_for(), fresh=False)
+    elsewhere = pool_of(there, worker=1).acquire(None, [], 0.0)
+    assert lease.another() is None
+    elsewhere.cancel()
+    assert lease.another() is not None
+    assert fleet.cells.total(here.slot, Field.IN_FLIGHT) == 1

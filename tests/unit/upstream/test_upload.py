@@ -7,7 +7,7 @@ from io import BytesIO
 import gevent
 import pytest
 
-from lbg.config.schema import TimeoutsConfig
+from lbg.config.pools import TimeoutsConfig
 from lbg.errors import ClientGone, RequestError, StreamTimeout
 from lbg.net.deadline import NEVER
 from lbg.net.stream import Stream

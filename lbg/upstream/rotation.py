@@ -1,0 +1,70 @@
+"""Which endpoints of a pool take requests now: computed when one changes, not for each request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lbg.state.layout import Ejection
+from lbg.upstream.slow_start import factor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from lbg.balancing.balancer import Balancer
+    from lbg.upstream.endpoint import Endpoint
+
+    Policy = Callable[[Sequence[Endpoint]], Balancer[Endpoint]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The balancers to ask, one after the other, and the endpoints that await a trial.
+
+    `backups` join when no other endpoint is usable. `ramping` tells that weights still grow. `open` is
+    set when nothing is usable and the pool sends requests all the same.
+    """
+
+    primary: Balancer[Endpoint]
+    backups: Balancer[Endpoint]
+    trials: tuple[Endpoint, ...]
+    usable: tuple[Endpoint, ...]
+    ramping: bool
+    open: bool
+
+
+def rotation(
+    endpoints: Iterable[Endpoint], policy: Policy, *, now: float, slow_start: float, fail_open: bool
+) -> Rotation:
+    """Return the rotation of a pool at `now`, CLOCK_MONOTONIC seconds; sets the effective weights."""
+    endpoints = tuple(endpoints)
+    up = [one for one in endpoints if not one.down]
+    # An ejected endpoint is better than none: it was ejected while there were others.
+    usable = [one for one in up if one.ejection is Ejection.NONE] or up
+    backups = [one for one in usable if one.backup]
+    primaries = [one for one in usable if not one.backup]
+    trials = tuple(
+        one
+        for one in up
+        if one.ejection is Ejection.TRIAL and one not in usable and not (one.backup and primaries)
+    )
+    ramping = False
+    for endpoint in endpoints:
+        share = factor(now, endpoint.ramp_began, slow_start) if slow_start else 1.0
+        endpoint.effective_weight = endpoint.weight * share if share < 1.0 else endpoint.weight
+        ramping = ramping or share < 1.0
+    if not usable and fail_open:
+        everyone = LeastRecentlyFailed(endpoints)
+        return Rotation(everyone, policy(()), trials, endpoints, ramping, open=True)
+    return Rotation(policy(primaries), policy(backups), trials, tuple(usable), ramping, open=False)
+
+
+class LeastRecentlyFailed:
+    """The order of a pool that is down and sends requests all the same."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._endpoints = endpoints
+
+    def order(self, key: bytes | None, now: float) -> Iterator[Endpoint]:  # noqa: ARG002
+        """Yield first the endpoint whose last failure is the longest ago."""
+        return iter(sorted(self._endpoints, key=lambda endpoint: endpoint.last_failed))

@@ -1,0 +1,302 @@
+"""Requests that wait for a place: in which order, for how long, and how they leave."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from lbg.errors import ClientGone, LocalReply
+from lbg.net.deadline import NEVER
+from lbg.state.layout import Ejection, Health
+from lbg.upstream import queue as module
+from lbg.upstream.endpoint import Endpoint
+from lbg.upstream.lease import Lease
+from lbg.upstream.pool import Busy, NoEndpoint, Pool
+from tests.unit.upstream.pools import Fleet, pool_of
+
+DOWN = {"health": Health.DOWN}
+
+
+class Requests:
+    """Requests to one pool, each in a greenlet; `served` names those that got a lease, in order."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.served: list[str] = []
+        self.leases: dict[str, Lease] = {}
+        self.greenlets: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.greenlets[name]
+
+    def come(self, *names: str, tried: list[Endpoint] | None = None, ends: float = NEVER) -> None:
+        """Let requests come one after the other, until each has a lease or waits."""
+        for name in names:
+            self.greenlets[name] = gevent.spawn(self._ask, name, tried or [], ends)
+            settle()
+
+    def _ask(self, name: str, tried: list[Endpoint], ends: float) -> None:
+        try:
+            lease = self._lease(tried, ends)
+        except ClientGone:
+            return
+        self.served.append(name)
+        self.leases[name] = lease
+
+    def _lease(self, tried: list[Endpoint], ends: float) -> Lease:
+        try:
+            return self.pool.acquire(None, tried, 0.0)
+        except Busy:
+            return self.pool.wait(None, tried, 0.0, ends)
+
+    def leave(self, name: str) -> None:
+        """Let a client go away: its greenlet hears of it in the next turn of the loop."""
+        self[name].kill(ClientGone("left"), block=False)
+
+    def finish(self, *names: str) -> None:
+        """Let requests end, and those that wait have their turn."""
+        for name in names:
+            self.leases[name].cancel()
+            settle()
+
+    def refusal(self, name: str) -> LocalReply:
+        """Return the reply that a request got in place of a lease."""
+        with pytest.raises(LocalReply) as caught:
+            self[name].get(timeout=1.0)
+        return caught.value
+
+
+def settle() -> None:
+    """Let all greenlets run that can."""
+    for _ in range(5):
+        gevent.sleep(0)
+
+
+Ask = Callable[[Pool], Requests]
+
+
+@pytest.fixture
+def asking() -> Iterator[Ask]:
+    """Give a maker of requests to a pool; those that still wait are killed at the end."""
+    made: list[Requests] = []
+
+    def ask(pool: Pool) -> Requests:
+        made.append(Requests(pool))
+        return made[-1]
+
+    yield ask
+    for requests in made:
+        gevent.killall(list(requests.greenlets.values()))
+
+
+@pytest.fixture
+def requests(fleet: Fleet, asking: Ask) -> Requests:
+    """Give requests to a pool of one endpoint that takes one at a time."""
+    return asking(pool_of(fleet.endpoint(max_requests=1), queue={"size": 3, "timeout": 5}))
+
+
+def waiting(requests: Requests) -> int:
+    assert requests.pool.queue is not None
+    return requests.pool.queue.waiting
+
+
+def test_who_comes_first_is_served_first(fleet: Fleet, requests: Requests) -> None:
+    requests.come("a", "b", "c", "d")
+    assert (requests.served, waiting(requests)) == (["a"], 3)
+    requests.finish("a", "b", "c", "d")
+    assert (requests.served, waiting(requests)) == (["a", "b", "c", "d"], 0)
+    assert fleet.pool_counts() == {"requests": 4, "queued": 3}
+    assert fleet.in_flight() == 0
+
+
+def test_nobody_is_served_while_there_is_no_room(requests: Requests) -> None:
+    requests.come("a", "b")
+    assert requests.pool.queue is not None
+    requests.pool.queue.freed()
+    settle()
+    assert requests.served == ["a"]
+
+
+def test_as_many_are_let_in_as_there_is_room(fleet: Fleet, asking: Ask) -> None:
+    requests = asking(pool_of(*[fleet.endpoint(max_requests=1) for _ in range(2)]))
+    requests.come("a", "b", "c", "d", "e")
+    for name in ("a", "b"):
+        requests.leases[name].cancel()
+    settle()
+    assert requests.served == ["a", "b", "c", "d"]
+
+
+def test_who_comes_later_does_not_take_the_place_of_who_waits(asking: Ask) -> None:
+    fleet = Fleet(workers=2)
+    here = fleet.endpoint(max_requests=1)
+    elsewhere = pool_of(fleet.in_worker(1, here), worker=1).acquire(None, [], 0.0)
+    requests = asking(pool_of(here))
+    requests.come("first")
+    elsewhere.cancel()
+    requests.come("second")
+    assert requests.served == ["first"]
+
+
+def test_who_waits_for_one_endpoint_keeps_nobody_from_another(fleet: Fleet, asking: Ask) -> None:
+    limited, other = fleet.endpoint(max_requests=1), fleet.endpoint()
+    requests = asking(pool_of(limited, other))
+    requests.come("a", tried=[other])
+    requests.come("b", tried=[other])
+    requests.come("c", "d")
+    assert requests.served == ["a", "c", "d"]
+
+
+def test_a_full_queue_refuses_at_once(fleet: Fleet, requests: Requests) -> None:
+    requests.come("a", "b", "c", "d", "e")
+    refusal = requests.refusal("e")
+    assert (refusal.status, refusal.reason.code) == (503, "queue_full")
+    assert fleet.pool_counts() == {"requests": 5, "waiting": 3, "queued": 3, "queue_full": 1}
+
+
+def test_a_queue_of_no_size_lets_nobody_wait(fleet: Fleet, asking: Ask) -> None:
+    requests = asking(pool_of(fleet.endpoint(max_requests=1), queue={"size": 0}))
+    requests.come("a", "b")
+    assert requests.refusal("b").reason.code == "queue_full"
+
+
+def test_the_size_counts_those_who_wait_in_all_workers(asking: Ask) -> None:
+    fleet = Fleet(workers=2)
+    here = fleet.endpoint(max_requests=1)
+    there = fleet.in_worker(1, here)
+    requests = asking(pool_of(here, queue={"size": 1}))
+    elsewhere = asking(pool_of(there, worker=1, queue={"size": 1}))
+    requests.come("a", "b")
+    elsewhere.come("c")
+    assert elsewhere.refusal("c").reason.code == "queue_full"
+
+
+def test_the_wait_ends_at_its_timeout(fleet: Fleet, asking: Ask) -> None:
+    requests = asking(pool_of(fleet.endpoint(max_requests=1), queue={"timeout": 0.002}))
+    requests.come("a", "b")
+    refusal = requests.refusal("b")
+    assert (refusal.status, refusal.reason.code) == (503, "queue_timeout")
+    assert fleet.pool_counts() == {"requests": 2, "queued": 1, "queue_timeouts": 1}
+
+
+def test_the_wait_ends_with_the_time_for_the_whole_request(requests: Requests) -> None:
+    requests.come("a")
+    requests.come("b", ends=0.002)
+    assert requests.refusal("b").reason.code == "queue_timeout"
+    requests.come("c", ends=-1.0)
+    assert requests.refusal("c").reason.code == "queue_timeout"
+
+
+@pytest.mark.parametrize(
+    ("completed_per_second", "seconds"),
+    [(0.0, "1"), (1000.0, "1"), (3.0, "1"), (2.0, "2"), (1.0, "3"), (0.1, "30"), (0.001, "30")],
+)
+def test_the_client_is_told_when_to_come_again(
+    requests: Requests, completed_per_second: float, seconds: str
+) -> None:
+    requests.come("a", "b", "c", "d")
+    assert requests.pool.queue is not None
+    requests.pool.queue.completed_per_second = completed_per_second
+    requests.come("e")
+    assert requests.refusal("e").headers == (("Retry-After", seconds),)
+
+
+def test_completions_are_counted_over_all_workers_and_the_last_seconds() -> None:
+    fleet = Fleet(workers=2)
+    here = fleet.endpoint(max_requests=9)
+    there = fleet.in_worker(1, here)
+    pool = pool_of(here)
+    assert pool.queue is not None
+    for second in range(20):
+        for endpoint in (here, there, there):
+            endpoint.began()
+            endpoint.answered(200)
+        pool.tick(float(second))
+    assert pool.queue.completed_per_second == pytest.approx(3.0)
+
+
+def test_a_client_that_leaves_gives_up_its_place(fleet: Fleet, requests: Requests) -> None:
+    requests.come("a", "b", "c")
+    requests.leave("b")
+    settle()
+    assert waiting(requests) == 1
+    requests.finish("a")
+    assert requests.served == ["a", "c"]
+    assert fleet.pool_counts() == {"requests": 3, "queued": 2}
+
+
+def test_a_lease_handed_over_in_the_moment_its_client_leaves_goes_to_the_next(
+    fleet: Fleet, requests: Requests
+) -> None:
+    requests.come("a", "b", "c")
+    requests.leave("b")
+    requests.leases["a"].cancel()
+    settle()
+    assert requests.served == ["a", "c"]
+    requests.finish("c")
+    assert (fleet.in_flight(), waiting(requests)) == (0, 0)
+
+
+def test_a_trial_handed_over_in_the_moment_its_client_leaves_is_given_back(fleet: Fleet, asking: Ask) -> None:
+    endpoint, other = fleet.endpoint(max_requests=1), fleet.endpoint(max_requests=1)
+    requests = asking(pool_of(endpoint, other))
+    requests.come("a", "b", "c", "d")
+    endpoint.becomes(ejection=Ejection.TRIAL)
+    [on_it] = [lease for lease in requests.leases.values() if lease.endpoint is endpoint]
+    requests.leave("c")
+    on_it.cancel()
+    settle()
+    assert (requests.leases["d"].endpoint, requests.leases["d"].trial) == (endpoint, True)
+
+
+def test_all_endpoints_going_down_end_the_wait(fleet: Fleet, requests: Requests) -> None:
+    requests.come("a", "b", "c")
+    fleet.endpoints[0].becomes(**DOWN)
+    for name in ("b", "c"):
+        with pytest.raises(NoEndpoint) as caught:
+            requests[name].get(timeout=1.0)
+        assert caught.value.why.startswith("all 1 endpoints of pool api are down")
+    assert fleet.pool_counts() == {"requests": 3, "queued": 2, "no_healthy": 2}
+
+
+def test_what_ends_in_another_worker_is_noticed(asking: Ask) -> None:
+    fleet = Fleet(workers=2)
+    here = fleet.endpoint(max_requests=1)
+    elsewhere = pool_of(fleet.in_worker(1, here), worker=1).acquire(None, [], 0.0)
+    requests = asking(pool_of(here))
+    requests.come("a")
+    assert requests.served == []
+    elsewhere.cancel()
+    requests["a"].get(timeout=1.0)
+    assert requests.served == ["a"]
+
+
+def test_nobody_looks_around_while_nobody_waits(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+    looks: list[int] = []
+    queue = requests.pool.queue
+    assert queue is not None
+    monkeypatch.setattr(type(queue), "freed", lambda queue: looks.append(len(queue)))
+    requests.come("a", "b")
+    settle()
+    assert len(looks) >= 3
+    requests.leave("b")
+    settle()
+    before = len(looks)
+    settle()
+    assert len(looks) == before
+
+
+def test_an_endpoint_that_comes_up_lets_those_in_who_wait(fleet: Fleet, asking: Ask) -> None:
+    first, second = fleet.endpoint(max_requests=1), fleet.endpoint(max_requests=1)
+    second.becomes(**DOWN)
+    requests = asking(pool_of(first, second))
+    requests.come("a", "b")
+    second.becomes(health=Health.UP)
+    requests["b"].get(timeout=1.0)
+    assert requests.leases["b"].endpoint is second
+
+
+def test_the_repr_tells_how_many_wait(requests: Requests) -> None:
+    requests.come("a", "b")
+    assert repr(requests.pool.queue) == "<Queue 1 here, 1 of 3 in all>"

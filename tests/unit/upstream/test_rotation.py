@@ -1,0 +1,118 @@
+"""Which endpoints of a pool take requests, and with which weight."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lbg.balancing.round_robin import RoundRobin
+from lbg.state.layout import Ejection, Health
+from lbg.upstream.endpoint import Endpoint
+from lbg.upstream.rotation import Rotation, rotation
+from tests.unit.upstream.pools import Fleet
+from tests.unit.upstream.scripted_endpoint import ScriptedEndpoint
+
+SECOND = 1_000_000_000  # ns
+
+
+def rotate(
+    *endpoints: ScriptedEndpoint, now: float = 0.0, slow_start: float = 0.0, fail_open: bool = False
+) -> Rotation:
+    return rotation(endpoints, RoundRobin, now=now, slow_start=slow_start, fail_open=fail_open)
+
+
+def order(balancer: Any) -> list[Endpoint]:
+    return list(balancer.order(None, 0.0))
+
+
+DOWN = {"health": Health.DOWN}
+EJECTED = {"ejection": Ejection.EJECTED}
+TRIAL = {"ejection": Ejection.TRIAL}
+
+
+@pytest.fixture
+def four(fleet: Fleet) -> Sequence[ScriptedEndpoint]:
+    """Give four endpoints in service."""
+    return [fleet.endpoint() for _ in range(4)]
+
+
+def test_an_endpoint_that_nobody_checked_is_used(four: Sequence[ScriptedEndpoint]) -> None:
+    assert rotate(*four).usable == tuple(four)
+
+
+def test_what_is_down_ejected_or_on_trial_is_left_out(four: Sequence[ScriptedEndpoint]) -> None:
+    for endpoint, fields in zip(four, (DOWN, EJECTED, TRIAL), strict=False):
+        endpoint.becomes(**fields)
+    current = rotate(*four)
+    assert (current.usable, order(current.primary)) == ((four[3],), [four[3]])
+    assert current.trials == (four[2],)
+
+
+def test_when_all_are_ejected_all_are_used_and_none_is_on_trial(four: Sequence[ScriptedEndpoint]) -> None:
+    for endpoint in four:
+        endpoint.becomes(**EJECTED)
+    four[0].becomes(**TRIAL)
+    four[1].becomes(**DOWN)
+    current = rotate(*four)
+    assert current.usable == (four[0], four[2], four[3])
+    assert current.trials == ()
+
+
+def test_an_endpoint_that_is_down_has_no_trial(four: Sequence[ScriptedEndpoint]) -> None:
+    four[0].becomes(**TRIAL, **DOWN)
+    assert rotate(*four).trials == ()
+
+
+def test_backups_are_apart(fleet: Fleet) -> None:
+    first, backup = fleet.endpoint(), fleet.endpoint(backup=True)
+    current = rotate(first, backup)
+    assert (order(current.primary), order(current.backups)) == ([first], [backup])
+
+
+def test_a_backup_has_its_trial_only_when_no_primary_is_usable(fleet: Fleet) -> None:
+    first, backup, other = fleet.endpoint(), fleet.endpoint(backup=True), fleet.endpoint(backup=True)
+    backup.becomes(**TRIAL)
+    assert rotate(first, backup, other).trials == ()
+    first.becomes(**DOWN)
+    assert rotate(first, backup, other).trials == (backup,)
+
+
+def test_when_all_are_down_nobody_is_used(four: Sequence[ScriptedEndpoint]) -> None:
+    for endpoint in four:
+        endpoint.becomes(**DOWN)
+    current = rotate(*four)
+    assert (current.usable, current.open, order(current.primary)) == ((), False, [])
+
+
+def test_a_pool_that_fails_open_uses_all_then_the_least_recently_failed_first(
+    four: Sequence[ScriptedEndpoint],
+) -> None:
+    for endpoint, failed in zip(four, (30, 10, 40, 20), strict=True):
+        endpoint.becomes(**DOWN, failed=failed)
+    current = rotate(*four, fail_open=True)
+    assert (current.usable, current.open) == (tuple(four), True)
+    assert order(current.primary) == [four[1], four[3], four[0], four[2]]
+    four[1].becomes(failed=50)
+    assert order(current.primary)[0] is four[3]
+
+
+def test_a_pool_that_fails_open_does_so_only_when_all_are_down(four: Sequence[ScriptedEndpoint]) -> None:
+    four[0].becomes(**DOWN)
+    assert not rotate(*four, fail_open=True).open
+
+
+@pytest.mark.parametrize(
+    ("now", "weight", "ramping"), [(100.0, 1.0, True), (105.0, 5.5, True), (110.0, 10, False)]
+)
+def test_the_weight_grows_during_slow_start(fleet: Fleet, now: float, weight: float, ramping: bool) -> None:
+    warming, warm = fleet.endpoint(weight=10), fleet.endpoint(weight=2)
+    warming.becomes(ramp=100 * SECOND)
+    assert rotate(warming, warm, now=now, slow_start=10.0).ramping is ramping
+    assert (warming.effective_weight, warm.effective_weight) == (pytest.approx(weight), 2)
+
+
+def test_a_slow_start_from_before_it_was_switched_off_means_nothing(fleet: Fleet) -> None:
+    endpoint = fleet.endpoint(weight=4)
+    endpoint.becomes(ramp=100 * SECOND)
+    assert not rotate(endpoint, now=99.0).ramping
+    assert endpoint.effective_weight == 4
