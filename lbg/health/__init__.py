@@ -1,0 +1,1 @@
+"""Active checks, passive detection, and what follows from them."""

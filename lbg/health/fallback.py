@@ -1,0 +1,108 @@
+"""What a proxy worker does while no control worker is alive: it keeps the state and watches by itself."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic, monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from lbg.health.passive import PassiveDetection
+from lbg.state.layout import Header, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lbg.config.pools import OutlierConfig
+    from lbg.state.cells import Cells
+    from lbg.state.reports import ReportWriter
+    from lbg.upstream.endpoint import Endpoint
+    from lbg.upstream.pool import Pool
+
+log = logging.getLogger("lbg.health")
+
+_SILENCE: Final = 5_000_000_000  # ns without a heartbeat; gunicorn replaces a dead control worker in 1 s
+_FAILURES: Final = frozenset({Kind.CONNECT_FAILURE, Kind.SERVER_ERROR})
+
+
+class Fallback:
+    """Passes reports on to the control worker, and heeds them itself while that one is silent.
+
+    Its ejections hold in this worker only, and end when a control worker is back.
+    """
+
+    def __init__(self, cells: Cells, writer: ReportWriter) -> None:
+        self._cells = cells
+        self._writer = writer
+        self._alone = False
+        self._members: dict[int, tuple[Pool, Endpoint, PassiveDetection]] = {}
+        self._passive: list[PassiveDetection] = []
+        self._since = 0  # ns; 0 while this process does not serve, or ends
+
+    def __repr__(self) -> str:
+        return f"<Fallback {'alone' if self._alone else 'not needed'}>"
+
+    def start(self) -> None:
+        """Expect a control worker from now on."""
+        self._since = monotonic_ns()
+
+    def stop(self) -> None:
+        """Expect none any more: it ends as well."""
+        self._since = 0
+
+    def guard(self, pools: Iterable[tuple[Pool, OutlierConfig]]) -> None:
+        """Care for these pools; called once, when they are made."""
+        for pool, config in pools:
+            passive = PassiveDetection(config, [endpoint.slot for endpoint in pool.endpoints], self._cells)
+            self._passive.append(passive)
+            for endpoint in pool.endpoints:
+                self._members[endpoint.slot] = pool, endpoint, passive
+
+    def report(self, endpoint: int, kind: Kind) -> None:
+        """Tell of a failure of the endpoint in a slot."""
+        self._writer.report(endpoint, kind)
+        if not self._alone or kind not in _FAILURES:
+            return
+        pool, ejected, passive = self._members[endpoint]
+        now = monotonic()
+        usable = {one.slot for one in pool.endpoints if not one.down and not one.ejected_here}
+        if passive.failed(endpoint, kind, now, usable) is not None:
+            log.warning("EJECTED %s %s: by this worker alone", pool.name, ejected.name)
+            self._set(ejected, pool, now, ejected_here=True)
+
+    def tick(self, now: float) -> None:
+        """Look whether a control worker is there; called ten times a second."""
+        if not self._since:
+            return
+        last = max(self._cells.view[Header.HEARTBEAT], self._since)
+        silent = (monotonic_ns() - last) > _SILENCE
+        if silent is not self._alone:
+            self._alone = silent
+            self._announce(now)
+        if self._alone:
+            self._let_back(now)
+
+    def _announce(self, now: float) -> None:
+        if self._alone:
+            log.error(
+                "the control worker has been silent for %d s: health stays as it was last, and this worker "
+                "ejects by what its own requests meet",
+                _SILENCE // 1_000_000_000,
+            )
+            return
+        log.warning("the control worker is back")
+        for pool, endpoint, _ in self._members.values():
+            if endpoint.ejected_here:
+                self._set(endpoint, pool, now, ejected_here=False)
+
+    def _let_back(self, now: float) -> None:
+        for passive in self._passive:
+            passive.look()
+            for slot in passive.outlier.tick(now):
+                pool, endpoint, _ = self._members[slot]
+                # Without a control worker there is no trial: the next failures decide.
+                passive.outlier.trial(slot, passed=True, now=now)
+                self._set(endpoint, pool, now, ejected_here=False)
+
+    def _set(self, endpoint: Endpoint, pool: Pool, now: float, *, ejected_here: bool) -> None:
+        endpoint.ejected_here = ejected_here
+        pool.refresh(now)

@@ -1,0 +1,260 @@
+"""The control worker's watch over all endpoints: the one writer of what everybody knows of them.
+
+It is ordinary threaded Python. In the control worker gevent has made greenlets of the threads; in a
+process that nobody patched they are threads, and the rest is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from queue import Empty, SimpleQueue
+from time import monotonic, monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from lbg.health.passive import PassiveDetection
+from lbg.health.probe import ProbeResult
+from lbg.health.transitions import Transitions
+from lbg.health.watched import Watched, WatchedPool
+from lbg.state.layout import Cause, Ejection, Header, Health, HealthField, Kind, identity
+from lbg.state.reports import ReportReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbg.config.pools import EndpointConfig, PoolConfig
+    from lbg.health.events import EventLog
+    from lbg.health.probe import Probe
+    from lbg.state.cells import Cells
+    from lbg.state.document import Published
+    from lbg.state.lock import FileLock
+
+    ProbeMaker = Callable[[EndpointConfig, PoolConfig], Probe | None]
+
+log = logging.getLogger("lbg.health")
+
+_TURN: Final = 0.05  # seconds in which a report of a worker is heard
+_RETRY_LOCK: Final = 0.1
+_COMPLAINTS: Final = 60.0  # seconds between two
+_PARALLEL: Final = 500  # checks at once: 1,000 endpoints that all hang for 2 s are through in 4
+_SECOND: Final = 1_000_000_000
+_TRIALS: Final = frozenset({Kind.TRIAL_PASSED, Kind.TRIAL_FAILED})
+
+
+class Monitor:
+    """Checks endpoints, hears the workers' reports, writes the rows and tells of every flip.
+
+    With a `lock` it waits for that first: another control worker may still be writing.
+    """
+
+    def __init__(
+        self,
+        published: Published,
+        cells: Cells,
+        events: EventLog,
+        make_probe: ProbeMaker,
+        lock: FileLock | None,
+    ) -> None:
+        self._cells = cells
+        self._events = events
+        self._transitions = Transitions(cells, events)
+        self._lock = lock
+        self._generation = published.snapshot.generation
+        self._results: SimpleQueue[tuple[Watched, ProbeResult]] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._running = 0
+        self._next_complaint = 0.0
+        self._unchecked: set[int] = set()
+        self._passive: list[PassiveDetection] = []
+        self._watched: dict[int, Watched] = {}
+        for name, pool in published.snapshot.config.pools.items():
+            slots = {
+                endpoint.url: published.slots[identity(name, endpoint.address.text)]
+                for endpoint in pool.endpoints
+            }
+            passive = PassiveDetection(pool.outlier, slots.values(), cells)
+            self._passive.append(passive)
+            common = WatchedPool(name, pool, passive)
+            for endpoint in pool.endpoints:
+                slot = slots[endpoint.url]
+                self._watched[slot] = Watched(common, endpoint, make_probe(endpoint, pool), cells, slot)
+
+    def __repr__(self) -> str:
+        return f"<Monitor of {len(self._watched)} endpoints, {self._running} checks under way>"
+
+    def start(self) -> None:
+        """Watch from now on, in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="lbg-health", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write nothing more, let another control worker take over, and end those who follow events."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=1.0)
+        if self._lock is not None:
+            self._lock.release()
+        self._events.close()
+
+    def _run(self) -> None:
+        if not self._may_write():
+            return
+        self._events.open_for_writing()
+        self._adopt()
+        reports = ReportReader(self._cells)
+        while not self._stopping.is_set():
+            try:
+                self._turn(reports)
+            except Exception:
+                # A bug here must not end the watch over all endpoints for the sake of one.
+                log.exception("a turn of the health checks failed")
+                self._stopping.wait(_TURN)
+
+    def _may_write(self) -> bool:
+        """Wait for the lock; return False when it is time to stop first."""
+        complained = False
+        while not self._stopping.is_set():
+            try:
+                if self._lock is None or self._lock.try_acquire():
+                    return True
+            except OSError as error:
+                if not complained:
+                    log.error("health checks wait for their lock: %s", error)  # noqa: TRY400
+                complained = True
+            self._stopping.wait(_RETRY_LOCK)
+        return False
+
+    def _adopt(self) -> None:
+        for watched in self._watched.values():
+            watched.adopt()
+            row = watched.row
+            watched.pool.passive.outlier.restore(
+                watched.slot,
+                row.ejection,
+                row[HealthField.EJECTED_UNTIL] / _SECOND,
+                row[HealthField.EJECTIONS],
+                Cause(row[HealthField.EJECTED_FOR]),
+                row[HealthField.EJECTED_SINCE] / _SECOND,
+            )
+            if watched.pool.passive.outlier.state(watched.slot).ejection is not row.ejection:
+                row[HealthField.EJECTION] = Ejection.NONE
+            if watched.probe is not None and not row[HealthField.CHECKED]:
+                self._unchecked.add(watched.slot)
+        self._cells.changed()
+        self._note_round()
+
+    def _turn(self, reports: ReportReader) -> None:
+        self._take_results()
+        now = monotonic()
+        self._cells.view[Header.HEARTBEAT] = monotonic_ns()
+        for report in reports.take():
+            watched = self._watched.get(report.endpoint)
+            if watched is not None:
+                self._heed(watched, report.kind, now)
+        for passive in self._passive:
+            passive.look()
+            for slot in passive.outlier.tick(now):
+                self._transitions.begin_trial(self._watched[slot])
+        self._begin_checks(now)
+
+    def _take_results(self) -> None:
+        """Wait a moment for the results of checks, and take in what is there."""
+        try:
+            watched, result = self._results.get(timeout=_TURN)
+            while True:
+                self._running -= 1
+                self._conclude(watched, result)
+                watched, result = self._results.get_nowait()
+        except Empty:
+            return
+
+    def _begin_checks(self, now: float) -> None:
+        due = [one for one in self._watched.values() if one.due <= now and not one.running and one.probe]
+        room = _PARALLEL - self._running
+        if len(due) > room:  # the longest overdue first, or those that hang would take all the turns
+            due = sorted(due, key=lambda one: one.due)[:room]
+        for watched in due:
+            self._check(watched, now)
+
+    def _check(self, watched: Watched, now: float) -> None:
+        watched.begin(now)
+        self._running += 1
+        thread = threading.Thread(target=self._probe, args=(watched,), name="lbg-check", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread left
+            self._results.put((watched, ProbeResult.unmade(str(error))))
+
+    def _probe(self, watched: Watched) -> None:
+        assert watched.probe is not None
+        try:
+            result = watched.probe.check(watched.pool.config.health.timeout)
+        except Exception as error:
+            log.exception("the check of %s could not be made", watched.url)
+            result = ProbeResult(
+                False, f"the check could not be made: {error}", 0.0, timed_out=False, connected=False
+            )
+        self._results.put((watched, result))
+
+    def _conclude(self, watched: Watched, result: ProbeResult) -> None:
+        """Take in the result of a check."""
+        row, now = watched.row, monotonic()
+        if not result.made:
+            self._complain(result.text, now)
+            watched.postpone(now)
+            return
+        before = row.health
+        watched.end(result, now)
+        self._cells.set_text(watched.slot, result.text)
+        health = Health.UP if watched.counter.is_up(row[HealthField.COUNT]) else Health.DOWN
+        if health is not before:
+            self._transitions.to_health(watched, health, result.text)
+        outlier = watched.pool.passive.outlier
+        if result.passed and outlier.check_passed(watched.slot):
+            self._transitions.restore(watched, f"a check passed: {result.text}")
+        # A hung endpoint still accepts connections: that no request is answered either tells it from a
+        # health path that is slow.
+        hung = result.timed_out and health is Health.UP and watched.silent
+        if hung and outlier.silent(watched.slot, now, self._usable(watched)):
+            self._transitions.eject(watched, Cause.SILENCE)
+        self._note_checked(watched)
+
+    def _complain(self, text: str, now: float) -> None:
+        if now >= self._next_complaint:
+            self._next_complaint = now + _COMPLAINTS
+            log.error("health stays as it is: %s", text)
+
+    def _heed(self, watched: Watched, kind: Kind, now: float) -> None:
+        """Take in the report of a worker."""
+        passive, slot = watched.pool.passive, watched.slot
+        if kind in _TRIALS:
+            passed = kind is Kind.TRIAL_PASSED
+            if passive.outlier.state(slot).ejection is not Ejection.TRIAL:
+                return
+            cause = passive.outlier.trial(slot, passed, now, self._usable(watched))
+            if cause is None:
+                self._transitions.restore(
+                    watched, "the trial request was answered" if passed else "no other is left"
+                )
+        else:
+            watched.row[HealthField.FAILED] = monotonic_ns()
+            cause = passive.failed(slot, kind, now, self._usable(watched))
+        if kind is Kind.CONNECT_FAILURE:
+            watched.hasten(now)
+        if cause is not None:
+            self._transitions.eject(watched, cause)
+
+    def _usable(self, watched: Watched) -> set[int]:
+        """Return the slots of the endpoint's pool that requests may go to."""
+        return {slot for slot in watched.pool.passive.slots if self._watched[slot].row.usable}
+
+    def _note_checked(self, watched: Watched) -> None:
+        """Tell all workers when every endpoint was checked once."""
+        if watched.slot in self._unchecked:
+            self._unchecked.discard(watched.slot)
+            self._note_round()
+
+    def _note_round(self) -> None:
+        if not self._unchecked:
+            self._cells.view[Header.CHECKED] = self._generation

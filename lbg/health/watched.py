@@ -1,0 +1,119 @@
+"""One endpoint under the eyes of the control worker."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lbg.health.counter import HealthCounter
+from lbg.state.health_row import HealthRow
+from lbg.state.layout import RESPONSES, Health, HealthField, counters
+
+if TYPE_CHECKING:
+    from lbg.config.pools import EndpointConfig, PoolConfig
+    from lbg.health.passive import PassiveDetection
+    from lbg.health.probe import Probe, ProbeResult
+    from lbg.state.cells import Cells
+
+_JITTER: Final = 0.1
+_HASTE: Final = 0.25  # of the fast interval: between the beginnings of two checks that are in a hurry
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPool:
+    """What the endpoints of one pool have in common."""
+
+    name: str
+    config: PoolConfig
+    passive: PassiveDetection
+
+
+class Watched:
+    """The endpoint in `slot`: its probe, its row, and when it is checked next (`due`).
+
+    Times are seconds of CLOCK_MONOTONIC.
+    """
+
+    def __init__(
+        self, pool: WatchedPool, endpoint: EndpointConfig, probe: Probe | None, cells: Cells, slot: int
+    ) -> None:
+        self.pool = pool
+        self.url = endpoint.url
+        self.probe = probe
+        self.slot = slot
+        self.row = HealthRow(cells, slot)
+        self.counter = HealthCounter(pool.config.health.rise, pool.config.health.fall)
+        self.due = 0.0
+        self.running = False
+        self.checked = False
+        self._cells = cells
+        self._began = 0.0
+        self._answered = 0
+
+    def __repr__(self) -> str:
+        return f"<Watched {self.pool.name} {self.url} {self.row!r} due={self.due:.1f}>"
+
+    def adopt(self) -> None:
+        """Go on from what the row says: another control worker may have written it."""
+        row = self.row
+        if self.probe is None:
+            row[HealthField.HEALTH] = Health.UNKNOWN
+            row[HealthField.CHECKED] = 0
+            return
+        if row.health is Health.UNKNOWN:
+            row[HealthField.COUNT] = self.counter.start
+        else:
+            up = row.health is Health.UP
+            row[HealthField.COUNT] = self.counter.clamp(row[HealthField.COUNT], up)
+
+    def begin(self, now: float) -> None:
+        """Note that a check begins."""
+        self.running = True
+        self._began = now
+        self._answered = self._responses()
+
+    def hasten(self, now: float) -> None:
+        """Check soon: a request could not connect."""
+        if self.probe is not None:
+            soonest = self._began + _HASTE * self.pool.config.health.fast_interval
+            self.due = min(self.due, max(now, soonest))
+
+    def postpone(self, now: float) -> None:
+        """Note that the check could not be made."""
+        self.running = False
+        self.due = now + min(self.pool.config.health.interval, self.pool.config.health.fast_interval)
+
+    def end(self, result: ProbeResult, now: float) -> None:
+        """Note how a check went, and when the next one is due. Flips are for the caller to see."""
+        row = self.row
+        row[HealthField.COUNT] = self.counter.observe(row[HealthField.COUNT], result.passed)
+        row[HealthField.CHECK_TOOK] = int(result.seconds * 1e9)
+        row.add(HealthField.CHECKS_PASSED if result.passed else HealthField.CHECKS_FAILED)
+        row[HealthField.CHECKED] = int(now * 1e9)
+        if not result.passed:
+            row[HealthField.FAILED] = row[HealthField.CHECKED]
+        interval = self._interval(result)
+        # The first ones all begin together: from the second on they are spread over the interval.
+        spread = random.uniform(1 - _JITTER, 1 + _JITTER) if self.checked else random.uniform(0.5, 1.0)  # noqa: S311
+        self.due = max(now, self._began + interval * spread)
+        self.running = False
+        self.checked = True
+
+    def _interval(self, result: ProbeResult) -> float:
+        health = self.pool.config.health
+        if self.counter.is_settled(self.row[HealthField.COUNT]):
+            return health.interval
+        fast = min(health.interval, health.fast_interval)
+        # A refused connection costs nothing to ask for again, and an endpoint that died is out soon.
+        refused = not result.passed and not result.connected and not result.timed_out
+        return fast * _HASTE if refused else fast
+
+    @property
+    def silent(self) -> bool:
+        """Whether no request was answered since the check began, though some are under way."""
+        under_way = self._cells.in_flight(counters(0, self.slot))
+        return under_way > 0 and self._responses() == self._answered
+
+    def _responses(self) -> int:
+        return sum(self._cells.total(self.slot, field) for field in RESPONSES)
