@@ -8,8 +8,10 @@ import typer
 from lbg import __version__
 from lbg.cli.check import check
 from lbg.cli.demo import demo
+from lbg.cli.events import events
 from lbg.cli.failure import USAGE_ERROR
 from lbg.cli.run import run
+from lbg.cli.status import status
 
 app = typer.Typer(
     name="lbg",
@@ -20,6 +22,8 @@ app = typer.Typer(
 app.command()(check)
 app.command()(demo)
 app.command()(run)
+app.command()(status)
+app.command()(events)
 
 
 def _print_version(wanted: bool) -> None:
@@ -39,11 +43,11 @@ def _options(
 def main() -> None:
     """Run the command line and exit: status 0, or 2 after a mistake, told in one line on stderr."""
     try:
-        status = app(sys.argv[1:] or ["--help"], prog_name="lbg", standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], prog_name="lbg", standalone_mode=False)
     except typer.TyperException as error:
         typer.echo(f"lbg: {error.format_message()}", err=True)
         sys.exit(USAGE_ERROR)
-    sys.exit(status)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

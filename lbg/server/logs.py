@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from lbg.config.schema import LogConfig
 
-_COLOURS: Final = {"DOWN": "\033[1;31mDOWN\033[0m", "UP": "\033[1;32mUP\033[0m"}
+_RED: Final = "\033[1;31m"
+_GREEN: Final = "\033[1;32m"
+_YELLOW: Final = "\033[1;33m"
+_COLOURS: Final = {"UP": _GREEN, "DOWN": _RED, "EJECTED": _YELLOW, "TRIAL": _YELLOW}
+_WORD: Final = re.compile(rf"(?<![^ ])(?:{'|'.join(_COLOURS)})(?= )")
 _LEVELS: Final = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m", logging.CRITICAL: "\033[31m"}
 _RESET: Final = "\033[0m"
 
@@ -23,14 +28,14 @@ class ConsoleFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         line = super().formatMessage(record)
+        head, message = line[: len(line) - len(record.message)], record.message
         if record.levelno != logging.INFO:
-            line = f"{line[: len(line) - len(record.message)]}{record.levelname} {record.message}"
+            head = f"{head}{record.levelname} "
         if not self._colours:
-            return line
-        for word, coloured in _COLOURS.items():
-            line = line.replace(f" {word} ", f" {coloured} ")
-        colour = _LEVELS.get(record.levelno)
-        return f"{colour}{line}{_RESET}" if colour else line
+            return head + message
+        colour = _LEVELS.get(record.levelno, "")
+        message = _WORD.sub(lambda word: f"{_COLOURS[word[0]]}{word[0]}{_RESET}{colour}", message)
+        return f"{colour}{head}{message}{_RESET}" if colour else head + message
 
 
 def log_config(config: LogConfig) -> dict[str, Any]:

@@ -1,55 +1,20 @@
 """The admin listener."""
 
-import json
-from typing import Any
-from wsgiref.util import setup_testing_defaults
-from wsgiref.validate import validator
-
 import pytest
 
 from lbg import __version__
-from lbg.config.schema import Config
-from lbg.config.snapshot import Snapshot
-from lbg.control.app import ControlApp
 from lbg.server.roles import Role
-from lbg.state.cells import Cells
-from lbg.state.document import Published
+from tests.unit.control.control_app import POOLS, Answer, app, cells_of
 
-PATHS = ["/health/live", "/health/ready", "/api/v1/status"]
-
-
-class Answer:
-    """Status, headers and document of an answer that wsgiref has checked."""
-
-    def __init__(self, app: ControlApp, path: str, **environ: Any) -> None:
-        environ = {"PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", **environ}
-        setup_testing_defaults(environ)
-        checked: Any = validator(app)
-        result = checked(environ, self._start)
-        self.body = b"".join(result)
-        result.close()
-
-    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
-        self.status = int(status[:3])
-        self.headers = dict(headers)
-        return lambda _: None
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The JSON in the body."""
-        found: dict[str, Any] = json.loads(self.body)
-        return found
-
-
-def app(*roles: Role, token: str = "") -> ControlApp:
-    """Return the application of a master with these workers."""
-    config = Config.model_validate(
-        {"admin": {"token": token}, "pools": {"api": {"endpoints": ["http://a:1"]}}}
-    )
-    cells = Cells.private()
-    for slot, role in enumerate(roles):
-        cells.register(slot, 4711 + slot, role.number, 0)
-    return ControlApp(Published(Snapshot.of(config, 1, "lbg.toml"), {"api/a:1": 0}), cells)
+PATHS = [
+    "/health/live",
+    "/health/ready",
+    "/api/v1/status",
+    "/api/v1/pools",
+    "/api/v1/pools/api",
+    "/api/v1/endpoints",
+    "/api/v1/events",
+]
 
 
 def test_it_is_alive() -> None:
@@ -57,7 +22,7 @@ def test_it_is_alive() -> None:
     assert (answer.status, answer.document) == (200, {"status": "ok", "version": __version__})
 
 
-def test_it_is_ready_with_a_proxy_worker() -> None:
+def test_it_is_ready_with_a_proxy_worker_after_the_first_checks() -> None:
     assert Answer(app(Role.CONTROL, Role.PROXY), "/health/ready").status == 200
 
 
@@ -67,11 +32,39 @@ def test_without_a_proxy_worker_it_says_why_it_is_not() -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+def test_before_the_first_checks_are_over_it_is_not_ready_but_alive() -> None:
+    control = app(cells=cells_of(Role.COMBINED, checked=False))
+    assert Answer(control, "/health/ready").status == 503
+    assert Answer(control, "/health/live").status == 200
+
+
 def test_the_status_is_a_document() -> None:
     answer = Answer(app(Role.COMBINED), "/api/v1/status")
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/json"
-    assert list(answer.document["pools"]) == ["api"]
+    assert list(answer.document["pools"]) == list(POOLS)
+
+
+def test_pools_are_documents_by_name() -> None:
+    pools = Answer(app(), "/api/v1/pools").document
+    assert list(pools) == list(POOLS)
+    assert Answer(app(), "/api/v1/pools/api").document["retries"] == 0
+    assert [endpoint["url"] for endpoint in pools["web"]["endpoints"]] == ["http://a:1", "http://b:2"]
+
+
+def test_endpoints_of_all_pools_are_a_list() -> None:
+    endpoints = Answer(app(), "/api/v1/endpoints").document
+    assert [(one["pool"], one["url"]) for one in endpoints] == [
+        ("web", "http://a:1"),
+        ("web", "http://b:2"),
+        ("api", "http://a:1"),
+    ]
+
+
+def test_an_unknown_pool_is_a_problem_that_names_the_known_ones() -> None:
+    answer = Answer(app(), "/api/v1/pools/ap\nI")
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert answer.document["detail"] == 'There is no pool "ap\\nI". There is: web, api.'
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -80,14 +73,21 @@ def test_head_is_answered_without_a_body(path: str) -> None:
     assert (answer.status, answer.body) == (200, b"")
 
 
-def test_another_path_is_a_problem_document() -> None:
-    answer = Answer(app(), "/nothing")
+@pytest.mark.parametrize("path", [*PATHS, "/nothing"])
+def test_nothing_is_kept_by_caches(path: str) -> None:
+    assert Answer(app(Role.COMBINED), path, pieces=1).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/api/v1", "/api/v1/pools/", "/api/v1/pools/api/x"])
+def test_another_path_is_a_problem_document(path: str) -> None:
+    answer = Answer(app(), path)
     assert (answer.status, answer.document["status"]) == (404, 404)
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_another_method_is_a_problem_document_that_names_the_allowed_ones() -> None:
-    answer = Answer(app(), "/api/v1/status", REQUEST_METHOD="POST")
+@pytest.mark.parametrize("path", PATHS)
+def test_another_method_is_a_problem_document_that_names_the_allowed_ones(path: str) -> None:
+    answer = Answer(app(), path, REQUEST_METHOD="POST")
     assert (answer.status, answer.document["status"]) == (405, 405)
     assert "GET" in answer.headers.get("Allow", "")
 
@@ -106,12 +106,12 @@ def test_another_method_is_a_problem_document_that_names_the_allowed_ones() -> N
         "Bearer s\xe9cret",
     ],
 )
-@pytest.mark.parametrize("path", ["/api/v1/status", "/", "/nothing", "/health"])
+@pytest.mark.parametrize("path", [*PATHS[2:], "/", "/nothing", "/health"])
 def test_with_a_token_strangers_see_nothing(path: str, authorization: str | None) -> None:
     given = {} if authorization is None else {"HTTP_AUTHORIZATION": authorization}
     answer = Answer(app(token="secret"), path, **given)
     assert (answer.status, answer.headers.get("WWW-Authenticate")) == (401, "Bearer")
-    assert b"pools" not in answer.body
+    assert b"endpoints" not in answer.body
     assert b"secret" not in answer.body
 
 

@@ -1,68 +1,66 @@
 """What lbg says of itself."""
 
+import os
+
 import pytest
 
 from lbg import __version__
-from lbg.config.schema import Config
-from lbg.config.snapshot import Snapshot
+from lbg.control.documents import Documents
 from lbg.control.status import Status
 from lbg.server.roles import Role
 from lbg.state.cells import Cells
-from lbg.state.document import Published
-from lbg.state.layout import Field, counters
+from lbg.state.layout import Header
+from tests.unit.control.control_app import GENERATION, POOLS, cells_of, published, set_health
 
-CONFIG = Config.model_validate(
-    {
-        "admin": {"token": "secret"},
-        "pools": {
-            "api": {"endpoints": ["http://a:1", {"url": "http://b:2", "weight": 3}]},
-            "web": {"endpoints": ["http://a:1"]},
-        },
-    }
-)
-PUBLISHED = Published(Snapshot.of(CONFIG, 7, "lbg.toml"), {"api/a:1": 5, "api/b:2": 0, "web/a:1": 2})
+NOW = 1_000_000_000_000
+NO_CHECKS = {
+    "web": {"endpoints": ["http://a:1"], "health": {"type": "none"}},
+    "api": {"endpoints": ["http://a:1"], "health": {"type": "none"}},
+}
 
 
-@pytest.fixture
-def cells() -> Cells:
-    return Cells.private()
+def status(cells: Cells, pools: dict[str, object] = POOLS) -> Status:
+    configured = published(pools, token="secret")
+    return Status(configured, cells, Documents(configured, cells), lambda: NOW)
 
 
-def test_endpoints_are_reported_with_their_sums(cells: Cells) -> None:
-    for worker in (0, 3):
-        for slot, field, count in [
-            (5, Field.REQUESTS, 10),
-            (5, Field.IN_FLIGHT, 1),
-            (0, Field.FAILURES, 2),
-            (2, Field.REQUESTS, 1),
-        ]:
-            cells.view[counters(worker, slot) + field] = count
-    nothing = {"requests": 0, "failures": 0, "connect_failures": 0, "in_flight": 0}
-    assert Status(PUBLISHED, cells).report()["pools"] == {
-        "api": {
-            "endpoints": [
-                {"url": "http://a:1", "weight": 1} | nothing | {"requests": 20, "in_flight": 2},
-                {"url": "http://b:2", "weight": 3} | nothing | {"failures": 4},
-            ]
-        },
-        "web": {"endpoints": [{"url": "http://a:1", "weight": 1} | nothing | {"requests": 2}]},
-    }
-
-
-def test_configuration_and_workers_are_reported(cells: Cells) -> None:
-    cells.register(0, 4711, Role.CONTROL.number, 2)
-    cells.register(1, 4712, Role.PROXY.number, 2)
-    report = Status(PUBLISHED, cells).report()
+def test_configuration_and_workers_are_reported() -> None:
+    report = status(cells_of(Role.CONTROL, Role.PROXY)).report()
     assert report["version"] == __version__
-    assert report["config"] == {"source": "lbg.toml", "generation": 7, "digest": PUBLISHED.snapshot.digest}
+    digest = published(token="secret").snapshot.digest
+    assert report["config"] == {"source": "lbg.toml", "generation": GENERATION, "digest": digest}
     assert report["workers"] == [
         {"slot": 0, "pid": 4711, "role": "control", "generation": 2},
         {"slot": 1, "pid": 4712, "role": "proxy", "generation": 2},
     ]
 
 
-def test_no_secret_is_reported(cells: Cells) -> None:
-    assert "secret" not in str(Status(PUBLISHED, cells).report())
+def test_pools_are_reported() -> None:
+    report = status(Cells.private()).report()["pools"]
+    assert {name: pool["usable"] for name, pool in report.items()} == {"web": 2, "api": 1}
+
+
+def test_no_secret_is_reported() -> None:
+    report = str(status(Cells.private()).report())
+    assert "secret" not in report
+    assert "hidden" not in report
+
+
+def test_a_control_worker_that_is_stuck_is_seen_by_its_last_heartbeat() -> None:
+    cells = cells_of(Role.PROXY, Role.CONTROL)
+    cells.view[Header.HEARTBEAT] = NOW - 12_500_000_000
+    assert status(cells).report()["control"] == {"pid": 4712, "heartbeat_age_seconds": 12.5}
+
+
+def test_during_a_reload_the_older_control_worker_is_the_one() -> None:
+    cells = cells_of(Role.PROXY)
+    cells.register(1, 5002, Role.CONTROL.number, 3)
+    cells.register(2, 5001, Role.CONTROL.number, 4)
+    assert status(cells).report()["control"]["pid"] == 5002
+
+
+def test_a_process_alone_is_its_own_control_worker() -> None:
+    assert status(Cells.private()).report()["control"] == {"pid": os.getpid(), "heartbeat_age_seconds": None}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,31 @@ def test_no_secret_is_reported(cells: Cells) -> None:
         ([Role.COMBINED], True),
     ],
 )
-def test_it_is_ready_when_somebody_serves_the_public(cells: Cells, roles: list[Role], ready: bool) -> None:
-    for slot, role in enumerate(roles):
-        cells.register(slot, 4711 + slot, role.number, 0)
-    assert (Status(PUBLISHED, cells).not_ready() == "") is ready
+def test_it_is_ready_when_somebody_serves_the_public(roles: list[Role], ready: bool) -> None:
+    assert (status(cells_of(*roles)).not_ready() == "") is ready
+
+
+def test_it_is_not_ready_before_the_first_round_of_checks_and_says_how_far_it_is() -> None:
+    cells = cells_of(Role.COMBINED, checked=False)
+    set_health(cells, 5, checked=NOW)
+    assert status(cells).not_ready() == (
+        "The first round of health checks is not over: 1 of 3 endpoints checked."
+    )
+
+
+def test_the_first_round_of_an_earlier_configuration_does_not_count() -> None:
+    cells = cells_of(Role.COMBINED)
+    cells.view[Header.CHECKED] = GENERATION - 1
+    assert "0 of 3" in status(cells).not_ready()
+
+
+def test_after_a_reload_it_is_ready_when_all_endpoints_were_checked_before() -> None:
+    cells = cells_of(Role.COMBINED)
+    cells.view[Header.CHECKED] = GENERATION - 1
+    for slot in (0, 2, 5):
+        set_health(cells, slot, checked=NOW)
+    assert status(cells).not_ready() == ""
+
+
+def test_without_active_checks_there_is_no_round_to_wait_for() -> None:
+    assert status(cells_of(Role.COMBINED, checked=False), NO_CHECKS).not_ready() == ""

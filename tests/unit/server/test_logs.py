@@ -35,11 +35,26 @@ def test_an_empty_message_keeps_time_and_pid() -> None:
     assert line("", logging.WARNING) == "WARNING "
 
 
-def test_up_and_down_are_coloured_as_words_on_a_terminal_only() -> None:
-    assert line("a is UP now", colours=True) == "a is \033[1;32mUP\033[0m now"
-    assert line("a is DOWN now", colours=True) == "a is \033[1;31mDOWN\033[0m now"
-    assert line("UPDATE a", colours=True) == "UPDATE a"
-    assert line("a is UP now") == "a is UP now"
+@pytest.mark.parametrize(
+    ("word", "colour"),
+    [("UP", "\033[1;32m"), ("DOWN", "\033[1;31m"), ("EJECTED", "\033[1;33m"), ("TRIAL", "\033[1;33m")],
+)
+def test_the_words_of_a_state_are_coloured_on_a_terminal_only(word: str, colour: str) -> None:
+    assert line(f"{word} api http://a", colours=True) == f"{colour}{word}\033[0m api http://a"
+    assert line(f"a is {word} now", colours=True) == f"a is {colour}{word}\033[0m now"
+    assert line(f"{word} api http://a") == f"{word} api http://a"
+
+
+@pytest.mark.parametrize(
+    "message", ["UPDATE a", "GET /UP HTTP/1.1", "SETUP UPS", "TRIALS", "-DOWN a", "up a"]
+)
+def test_no_other_word_is_coloured(message: str) -> None:
+    assert line(message, colours=True) == message
+
+
+def test_after_a_coloured_word_a_warning_goes_on_in_its_own_colour() -> None:
+    formatted = line("DOWN api http://a", logging.WARNING, colours=True)
+    assert formatted == "WARNING \033[1;31mDOWN\033[0m\033[33m api http://a\033[0m"
 
 
 def test_errors_are_red_on_a_terminal() -> None:
