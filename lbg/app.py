@@ -2,53 +2,87 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from lbg.balancing.least_requests import LeastRequests
+from lbg.balancing.power_of_two import PowerOfTwo
 from lbg.balancing.round_robin import RoundRobin
 from lbg.config.load import load
 from lbg.config.snapshot import Snapshot
 from lbg.control.app import ControlApp
+from lbg.health.events import EventLog
+from lbg.health.fallback import Fallback
 from lbg.http.forwarded import Forwarding
 from lbg.http.headers import ResponseRules
 from lbg.net.deadline import DEADLINES
 from lbg.proxy.handler import ProxyHandler
 from lbg.proxy.request_head import HeadBuilder
 from lbg.routing.table import Route, RouteTable
+from lbg.server.roles import Role
 from lbg.state import directory
-from lbg.state.cells import Cells
+from lbg.state.cells import Cells, Damaged
 from lbg.state.document import Published, decode
-from lbg.state.layout import assign_slots, counters, identity
+from lbg.state.layout import ENDPOINT_SLOTS, POOL_SLOTS, assign_slots, identity
+from lbg.state.lock import FileLock
+from lbg.state.reports import ReportWriter
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.idle import IdleConnections
 from lbg.upstream.pool import Pool
+from lbg.upstream.tally import PoolTally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from lbg.config.schema import Config, PoolConfig
+    from lbg.balancing.balancer import Balancer
+    from lbg.config.pools import PoolConfig
+    from lbg.config.schema import Config
+    from lbg.health.monitor import Monitor
     from lbg.net.address import Bind
+    from lbg.upstream.rotation import Policy
+
+log = logging.getLogger("lbg.app")
 
 _START_RANGE: Final = 1 << 16
 
 
-Application = Callable[[dict[str, Any], Any], "Iterable[bytes]"]
+class Companion(Protocol):
+    """What goes on beside requests, from `start` to `stop`."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
-def _dispatch(proxy: ProxyHandler, control: ControlApp, admin: Bind) -> Application:
-    """Return the application: the proxy, or the control app for what came in by the admin listener."""
-    handle = proxy.handle
+class Application:
+    """The WSGI callable: the proxy, or the control app for what came in by the admin listener."""
 
-    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __init__(
+        self, proxy: ProxyHandler, control: ControlApp, admin: Bind, companions: Sequence[Companion]
+    ) -> None:
+        self._handle = proxy.handle
+        self._control = control
+        self._admin = admin
+        self._companions = companions
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         listener = environ.get("lbg.listener")
-        if listener == "public" or (listener is None and not _came_by(environ, admin)):
-            return handle(environ, start_response)
-        return control(environ, start_response)
+        if listener == "public" or (listener is None and not _came_by(environ, self._admin)):
+            return self._handle(environ, start_response)
+        return self._control(environ, start_response)
 
-    return application
+    def start(self) -> None:
+        """Begin what goes on beside requests, such as health checks; once in every process."""
+        for companion in self._companions:
+            companion.start()
+
+    def stop(self) -> None:
+        """End that; requests that are still open go on."""
+        for companion in self._companions:
+            companion.stop()
 
 
 def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:
@@ -66,50 +100,99 @@ def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:
 def create(environ: Mapping[str, str]) -> Application:
     """Return the application of this process.
 
-    As a worker of our master it uses the published configuration and the shared cells; anywhere
-    else it loads the configuration itself and counts for itself. Raises ConfigError, OSError.
+    As a worker of our master it uses the published configuration and the shared cells, and its server
+    calls `start` and `stop`. Anywhere else, and where the shared state cannot be used, it loads the
+    configuration itself, counts and checks for itself, and has started. Raises ConfigError, OSError.
     """
     slot = environ.get(directory.SLOT_VARIABLE)
     state = environ.get(directory.VARIABLE)
     if slot is not None and state is not None:
         path = Path(state)
-        return _build(decode(directory.read(path)), Cells.open(path), int(slot))
+        try:
+            return _build(decode(directory.read(path)), Cells.open(path), int(slot), path)
+        except (OSError, ValueError, Damaged) as error:
+            log.error("this worker counts and checks for itself, since the shared state is lost: %s", error)  # noqa: TRY400
+    application = _build(_published_here(), Cells.private(), 0, None)
+    application.start()
+    os.register_at_fork(after_in_child=application.start)  # threads stay behind in the parent
+    return application
+
+
+def _published_here() -> Published:
     loaded = load(os.environ, Path.cwd())
-    snapshot = Snapshot.of(loaded.config, 1, loaded.source)
+    config = loaded.config
     names = [
         identity(name, endpoint.address.text)
-        for name, pool in loaded.config.pools.items()
+        for name, pool in config.pools.items()
         for endpoint in pool.endpoints
     ]
-    return _build(Published(snapshot, assign_slots({}, names)), Cells.private(), 0)
+    return Published(
+        Snapshot.of(config, 1, loaded.source),
+        assign_slots({}, names, ENDPOINT_SLOTS),
+        assign_slots({}, config.pools, POOL_SLOTS),
+    )
 
 
-def _build(published: Published, cells: Cells, worker: int) -> Application:
+def _build(published: Published, cells: Cells, worker: int, state: Path | None) -> Application:
     config = published.snapshot.config
-    rules = ResponseRules(underscores=config.server.underscore_headers)
-    pools: dict[str, Pool] = {}
-    for name, pool in config.pools.items():
-        slots = {
-            endpoint.url: counters(worker, published.slots[identity(name, endpoint.address.text)])
-            for endpoint in pool.endpoints
-        }
-        pools[name] = _pool(name, pool, cells, slots, rules)
-        DEADLINES.on_tick(pools[name].retire_idle)
+    role = list(Role)[cells.role(worker)] if state is not None else Role.COMBINED
+    writer = ReportWriter(cells, worker)
+    fallback = Fallback(cells, writer)
+    pools = {name: _pool(name, published, cells, worker, fallback) for name in config.pools}
+    for pool in pools.values():
+        DEADLINES.on_tick(pool.tick)
+    fallback.guard((pool, config.pools[name].outlier) for name, pool in pools.items())
+    DEADLINES.on_tick(fallback.tick)
     forwarding = Forwarding(config.server.trusted_proxies, config.server.via, rfc7239=config.server.forwarded)
     heads = HeadBuilder(forwarding, underscores=config.server.underscore_headers)
     proxy = ProxyHandler(_routes(config), pools, forwarding, heads)
-    return _dispatch(proxy, ControlApp(published, cells), config.admin.bind)
+    companions: list[Companion] = [fallback]
+    events = EventLog(state if "admin" in role.listeners else None)
+    if "admin" in role.listeners:
+        companions.append(_monitor(published, cells, events, state))
+    return Application(proxy, ControlApp(published, cells, events), config.admin.bind, companions)
 
 
-def _pool(
-    name: str, config: PoolConfig, cells: Cells, bases: Mapping[str, int], rules: ResponseRules
-) -> Pool:
+def _monitor(published: Published, cells: Cells, events: EventLog, state: Path | None) -> Monitor:
+    from lbg.health.monitor import Monitor  # with requests, which proxy workers do without
+    from lbg.health.probe import probe_of
+
+    lock = FileLock(state / directory.WRITER_LOCK) if state is not None else None
+    return Monitor(published, cells, events, probe_of, lock)
+
+
+def _pool(name: str, published: Published, cells: Cells, worker: int, fallback: Fallback) -> Pool:
+    server = published.snapshot.config.server
+    config = published.snapshot.config.pools[name]
     endpoints = tuple(
-        Endpoint(endpoint, IdleConnections(config.connections), cells, bases[endpoint.url])
+        Endpoint(
+            endpoint,
+            IdleConnections(config.connections),
+            cells,
+            slot=published.slots[identity(name, endpoint.address.text)],
+            worker=worker,
+            reporter=fallback,
+        )
         for endpoint in config.endpoints
     )
-    start = random.randrange(_START_RANGE)  # noqa: S311 - spreads the workers' starts, no secret
-    return Pool(name, config, endpoints, RoundRobin(endpoints, start), rules)
+    rules = ResponseRules(underscores=server.underscore_headers)
+    tally = PoolTally(cells, slot=published.pool_slots[name], worker=worker)
+    return Pool(name, config, endpoints, _policy(config), rules, tally)
+
+
+def _policy(config: PoolConfig) -> Policy:
+    match config.balance:
+        case "round_robin":
+            return _round_robin
+        case "least_requests":
+            return LeastRequests
+        case "power_of_two":
+            return PowerOfTwo
+
+
+def _round_robin(endpoints: Sequence[Endpoint]) -> Balancer[Endpoint]:
+    # Workers that began with the same endpoint would send it their bursts in step.
+    return RoundRobin(endpoints, random.randrange(_START_RANGE))  # noqa: S311 - no secret
 
 
 def _routes(config: Config) -> RouteTable:

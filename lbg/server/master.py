@@ -10,57 +10,68 @@ import logging
 import os
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lbg.config.load import ConfigError, load
-from lbg.config.snapshot import Snapshot
 from lbg.net.address import Bind
 from lbg.server import listeners, roles
-from lbg.state import directory
-from lbg.state.cells import Cells
-from lbg.state.document import Published, decode, encode
-from lbg.state.layout import Field, NoSlot, assign_slots, identity
+from lbg.server.state_directory import StateDirectory, explain
+from lbg.server.summary import summary, totals
+from lbg.state.directory import Unusable
+from lbg.state.layout import NoSlot
 
 if TYPE_CHECKING:
+    from lbg.config.load import Loaded
     from lbg.config.schema import Config
+    from lbg.server.summary import Totals
 
 log = logging.getLogger("lbg.master")
 
-_HANDED_OVER: Final = "LBG_STATE_HANDED_OVER"  # to the next master at USR2, with the pid that may use it
 _INHERITED: Final = ("GUNICORN_FD", "LISTEN_FDS")
 _DESCRIPTORS_PER_CONNECTION: Final = 2
 _DESCRIPTORS_BESIDES: Final = 1024
 
 
 class Master:
-    """The master's state across reloads. `published` is the configuration in force."""
+    """The master's state across reloads: the configuration in force and what it gave the workers."""
 
     def __init__(self) -> None:
         self.generation = 0
-        self.published: Published | None = None
-        self._directory: Path | None = None
-        self._fresh = False
-        self._cells: Cells | None = None
+        self._loaded: Loaded | None = None
+        self._state: StateDirectory | None = None
+        self._totals: Totals = {}  # of the masters before this one
         self._listener_names: list[str] = []
 
     @property
     def config(self) -> Config:
         """The configuration in force."""
-        if self.published is None:
+        if self._loaded is None:
             raise RuntimeError("the configuration was not loaded")
-        return self.published.snapshot.config
+        return self._loaded.config
+
+    @property
+    def state(self) -> StateDirectory:
+        """The state directory; there is none before gunicorn starts."""
+        if self._state is None:
+            raise RuntimeError("the state directory was not opened")
+        return self._state
 
     def load(self) -> None:
-        """Load and publish the configuration; at the first time exit with status 2 when it is wrong."""
+        """Load the configuration, and publish it at a reload; exit with status 2 when the first is wrong."""
         try:
             loaded = load(os.environ, Path.cwd())
             config = self._with_addresses_in_force(loaded.config)
-            self._publish(Snapshot.of(config, self._next_generation(), loaded.source))
-        except (ConfigError, NoSlot, OSError, ValueError, directory.UnsafeDirectory) as error:
-            if self.published is None:
-                _exit(str(error))
-            log.error("the configuration was not changed: %s", error)  # noqa: TRY400 - one clear line
+            if self._state is not None:
+                self._state.publish(config, loaded.source)
+        except (ConfigError, NoSlot, Unusable, OSError, ValueError) as error:
+            reason = explain(error, "the state directory")
+            if self._loaded is None:
+                _exit(reason)
+            log.error("the configuration was not changed: %s", reason)  # noqa: TRY400 - one clear line
+            return
+        self._loaded = replace(loaded, config=config)
 
     def _with_addresses_in_force(self, config: Config) -> Config:
         """Return `config` with the addresses that are listened on.
@@ -68,7 +79,7 @@ class Master:
         gunicorn closes all listeners when one changes and cannot bind them again while the old workers
         hold them: a reload would end the service.
         """
-        if self.published is None:
+        if self._loaded is None:
             return config
         server, admin = self.config.server, self.config.admin
         if (config.server.bind, config.admin.bind) != (server.bind, admin.bind):
@@ -80,55 +91,35 @@ class Master:
             }
         )
 
-    def _next_generation(self) -> int:
-        return 1 if self.published is None else self.published.snapshot.generation + 1
-
-    def _publish(self, snapshot: Snapshot) -> None:
-        if self._directory is None:
-            self._directory, self._fresh = directory.prepare(os.environ.get(directory.VARIABLE))
-            self._fresh = self._fresh or os.environ.pop(_HANDED_OVER, "") == str(os.getppid())
-        if self._cells is None:
-            self._cells = Cells.open(self._directory, create=True)
-        wanted = [
-            identity(name, endpoint.address.text)
-            for name, pool in snapshot.config.pools.items()
-            for endpoint in pool.endpoints
-        ]
-        published = Published(snapshot, assign_slots(self._known_slots(), wanted))
-        directory.publish(self._directory, encode(published))
-        self.published = published
-
-    def _known_slots(self) -> dict[str, int]:
-        if self.published is not None:
-            return self.published.slots
-        if self._directory is None:
-            return {}
-        try:
-            return decode(directory.read(self._directory)).slots
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            log.warning("the old directory document in %s is not readable: %s", self._directory, error)
-            return {}
-
     @property
     def binds(self) -> list[Bind]:
         """All addresses to listen on, the admin one last."""
         return [*self.config.server.bind, self.config.admin.bind]
 
     def on_starting(self, server: Any) -> None:
-        """Check that every address can be bound, before gunicorn tries five times and says less."""
+        """Check that every address can be bound, and publish the configuration; exit with status 2 if not."""
         _raise_descriptor_limit(self.config.server.max_connections)
         _mend_restart_command(server.START_CTX["args"])
-        if any(variable in os.environ for variable in _INHERITED):
-            return
+        if not any(variable in os.environ for variable in _INHERITED):
+            self._refuse_addresses(server)
+        self.open_state()
+
+    def open_state(self) -> None:
+        """Take the state directory and publish the configuration there; exit with status 2 if it cannot."""
+        try:
+            self._state = StateDirectory.start(os.environ, self.config, self.config_source)
+        except (Unusable, NoSlot) as error:
+            _exit(str(error))
+        self._totals = totals(self.state.published, self.state.cells)
+
+    def _refuse_addresses(self, server: Any) -> None:
+        # gunicorn would try five times and say less.
         binds = _binds(server.cfg)
         complaints = [listeners.complaint(bind) for bind in binds]
         if len(server.cfg.address) == 1:
             complaints.append(f"no public address is left: {binds[0].text} is the admin address")
         found = [complaint for complaint in complaints if complaint]
         if found:
-            self._remove_directory()
             _exit("\n".join(found))
 
     def nworkers_changed(self, server: Any, new: int, old: int | None) -> None:  # noqa: ARG002
@@ -157,21 +148,16 @@ class Master:
     @property
     def config_source(self) -> str:
         """The file, or the variable, that the configuration came from."""
-        return self.published.snapshot.source if self.published else ""
+        return self._loaded.source if self._loaded else ""
 
     def pre_fork(self, server: Any, worker: Any) -> None:
         """Give a worker its role, its slot and what it needs to know of the listeners."""
-        roles.assign(
-            worker, server.WORKERS.values(), self.generation, server.num_workers, self._taken_slots()
-        )
+        siblings = server.WORKERS
+        taken = self.state.taken_slots(siblings)
+        roles.assign(worker, siblings.values(), self.generation, server.num_workers, taken)
+        worker.slot = self.state.admit(worker.slot)
         worker.listener_names = self._names_for(server)
         worker.settings = self.config.server
-
-    def _taken_slots(self) -> list[int]:
-        """Return the slots of live workers, those of the other master of a USR2 included."""
-        if self._cells is None:
-            return []
-        return [slot for slot, pid, _, _ in self._cells.workers() if _is_alive(pid)]
 
     def _names_for(self, server: Any) -> list[str]:
         if len(self._listener_names) != len(server.LISTENERS):  # a reload with other addresses
@@ -183,54 +169,28 @@ class Master:
     def post_fork(self, server: Any, worker: Any) -> None:
         """In the new worker: tell the application where its cells are, and register."""
         worker.early_signals = server.SIG_QUEUE
-        os.environ[directory.VARIABLE] = str(self._directory)
-        os.environ[directory.SLOT_VARIABLE] = str(worker.slot)
-        if self._cells is not None:
-            self._cells.register(worker.slot, os.getpid(), worker.role.number, self.generation)
+        self.state.enter(worker.slot, worker.role.number, self.generation)
 
     def child_exit(self, server: Any, worker: Any) -> None:  # noqa: ARG002
         """Take a dead worker's gauges out of the sums; its counters stay."""
-        if self._cells is not None:
-            self._cells.forget(worker.slot, worker.pid)
+        self.state.forget(worker.slot, worker.pid)
 
     def on_reload(self, server: Any) -> None:  # noqa: ARG002
         """Count generations of workers, so that a new one gets a control worker of its own."""
         self.generation += 1
 
     def pre_exec(self, server: Any) -> None:
-        """Let the master of a USR2 take over the state directory."""
-        server.cfg.env_orig[directory.VARIABLE] = str(self._directory)
-        if self._fresh:
-            server.cfg.env_orig[_HANDED_OVER] = str(os.getppid())
+        """Let the master of a USR2 hold the state directory together with this one."""
+        self.state.hand_over(server.cfg.env_orig)
 
-    def on_exit(self, server: Any) -> None:
-        """Print the summary and remove a state directory that nobody asked to keep."""
+    def on_exit(self, server: Any) -> None:  # noqa: ARG002
+        """Print the summary and let go of the state directory."""
         try:
-            print(self.summary(), file=sys.stderr, flush=True)
+            text = summary(self.state.published, self.state.cells, self._totals)
+            print(text, file=sys.stderr, flush=True)
         except OSError:
             log.debug("nobody reads stderr any more")
-        # During a USR2 two masters share the directory: the last one removes it.
-        alone = not server.reexec_pid and server.master_pid != os.getppid()
-        if alone:
-            self._remove_directory()
-
-    def _remove_directory(self) -> None:
-        if self._fresh and self._directory is not None:
-            directory.remove(self._directory)
-
-    def summary(self) -> str:
-        """Return the requests served, in all and per endpoint."""
-        if self.published is None or self._cells is None:
-            return ""
-        lines = []
-        total = 0
-        for name, slot in self.published.slots.items():
-            requests = self._cells.total(slot, Field.REQUESTS)
-            failures = self._cells.total(slot, Field.FAILURES)
-            total += requests
-            failed = f", {failures} failed attempts" if failures else ""
-            lines.append(f"  {name}: {requests} requests{failed}")
-        return "\n".join([f"lbg answered {total} requests from its endpoints", *lines])
+        self.state.leave()
 
 
 def _size(pool: Any) -> int:

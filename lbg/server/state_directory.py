@@ -1,0 +1,257 @@
+"""The master's side of the state directory: what its workers find there, and who they are."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lbg.config.snapshot import Snapshot
+from lbg.state import directory
+from lbg.state.cells import FILE, Cells, Damaged
+from lbg.state.directory import Claim, Unusable
+from lbg.state.document import Published, decode_slots, encode
+from lbg.state.layout import (
+    ENDPOINT_SLOTS,
+    POOL_SLOTS,
+    WORKER_SLOTS,
+    Header,
+    NoSlot,
+    WorkerField,
+    assign_slots,
+    identity,
+    worker_row,
+)
+from lbg.state.lock import FileLock
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping
+
+    from lbg.config.schema import Config
+
+log = logging.getLogger("lbg.master")
+
+NO_SLOT: Final = -1  # of a worker that shares nothing with the others
+_HANDOVER: Final = "LBG_STATE_HANDOVER"  # at USR2: the descriptor of the lock, and 1 for a fresh directory
+
+Slots = tuple[dict[str, int], dict[str, int]]  # of endpoints, of pools
+
+
+class StateDirectory:
+    """The state directory of this master. `published` is what workers find that start now."""
+
+    def __init__(self, claim: Claim, config: Config, source: str) -> None:
+        """Take over what an earlier master left, if it is sound, and publish `config`.
+
+        Raises Damaged, OSError, NoSlot.
+        """
+        self._claim = claim
+        self._readable = True
+        self._detached = False
+        self.path = claim.path
+        self.cells, self._slots = _adopt(claim.path)
+        self.taken_slots(())
+        self.published = self._publish(config, source)
+
+    def __repr__(self) -> str:
+        return f"<StateDirectory {self.path} {self.cells}>"
+
+    @classmethod
+    def start(cls, environ: MutableMapping[str, str], config: Config, source: str) -> StateDirectory:
+        """Return the directory that `environ` names, else the first of the usual ones that can be used.
+
+        At USR2 it is that of the old master. Raises Unusable, NoSlot.
+        """
+        handed_over = _handed_over(environ)
+        if handed_over is not None:
+            return cls._within(handed_over, config, source)
+        configured = environ.get(directory.VARIABLE)
+        reasons: list[str] = []
+        for choose in directory.choices(configured):
+            try:
+                state = cls._within(choose(), config, source)
+            except (Unusable, OSError) as error:
+                reasons.append(explain(error, configured or "the state directory"))
+                continue
+            log.info("state directory: %s%s", state.path, "".join(f" ({reason})" for reason in reasons))
+            return state
+        if configured:
+            raise Unusable(f"{directory.VARIABLE}: {reasons[0]}")
+        raise Unusable(f"there is no place for the state, set {directory.VARIABLE}: {'; '.join(reasons)}")
+
+    @classmethod
+    def _within(cls, claim: Claim, config: Config, source: str) -> StateDirectory:
+        try:
+            return cls(claim, config, source)
+        except BaseException as error:
+            claim.give_up()
+            if isinstance(error, (OSError, Damaged)):
+                raise Unusable(explain(error, claim.path)) from error
+            raise
+
+    def publish(self, config: Config, source: str) -> None:
+        """Give `config` to the workers that start from now on.
+
+        Raises Unusable, OSError, NoSlot, and changes nothing then.
+        """
+        self._mend()
+        self.published = self._publish(config, source)
+
+    def _publish(self, config: Config, source: str) -> Published:
+        known, known_pools = self._slots
+        pools = config.pools
+        endpoints = (identity(name, each.address.text) for name in pools for each in pools[name].endpoints)
+        slots = _assign("endpoints", known, endpoints, ENDPOINT_SLOTS)
+        pool_slots = _assign("pools", known_pools, pools, POOL_SLOTS)
+        generation = self.cells.view[Header.GENERATION] + 1
+        published = Published(Snapshot.of(config, generation, source), slots, pool_slots)
+        directory.publish(self.path, encode(published))
+        for slot in _reused(known, slots):
+            self.cells.clear_endpoint(slot)
+        for slot in _reused(known_pools, pool_slots):
+            self.cells.clear_pool(slot)
+        self.cells.view[Header.GENERATION] = generation
+        self._slots = slots, pool_slots
+        return published
+
+    def _mend(self) -> None:
+        """Put back what somebody deleted, a cleaner of temporary files perhaps. Raises Unusable, OSError."""
+        if not self._claim.lock.in_place:
+            claim = directory.claim(self.path)
+            claim.fresh = self._claim.fresh
+            self._claim.lock.release()
+            self._claim = claim
+        if not self._detached and not self.cells.is_file(self.path):
+            self._detached = True  # workers inherit the mapping
+            log.warning("%s is gone: health and counters are in memory only", self.path / FILE)
+        try:
+            self._slots = _read_slots(self.path)  # during a USR2 also those that the other master gave away
+        except (Damaged, OSError) as error:
+            log.warning("the directory document is written again: %s", explain(error, self.path))
+            directory.publish(self.path, encode(self.published))
+
+    def taken_slots(self, children: Container[int]) -> list[int]:
+        """Return the slots of live workers, our `children` and another master's; dead ones lose theirs."""
+        taken = []
+        for slot, pid, _, _ in self.cells.workers():
+            if pid in children or _is_worker(pid, self.cells):
+                taken.append(slot)
+            else:
+                self.cells.forget(slot, pid)
+        return taken
+
+    def admit(self, slot: int) -> int:
+        """Make room for a worker about to be forked; return its slot, NO_SLOT when there is no room."""
+        try:
+            self._readable = False
+            self._mend()
+            self._readable = True
+            if slot >= WORKER_SLOTS:
+                raise Unusable(f"all {WORKER_SLOTS} slots for workers are taken")
+            # A page that the disk has no room for would kill the process that touches it.
+            self.cells.reserve(slot)
+        except (Unusable, OSError) as error:
+            log.error("the next worker counts and checks for itself: %s", explain(error, self.path))  # noqa: TRY400
+            return NO_SLOT
+        return slot
+
+    def enter(self, slot: int, role: int, generation: int) -> None:
+        """In a new worker: leave the lock to the master, register, tell the application what is shared."""
+        self._claim.lock.release()
+        for variable in (directory.VARIABLE, directory.SLOT_VARIABLE):
+            os.environ.pop(variable, None)
+        if self._readable:
+            os.environ[directory.VARIABLE] = str(self.path)
+        if slot != NO_SLOT and self._register(slot, role, generation):
+            os.environ[directory.SLOT_VARIABLE] = str(slot)
+
+    def _register(self, slot: int, role: int, generation: int) -> bool:
+        with self.cells.locked(worker_row(slot)):
+            # During a USR2 both masters may fork at once, and choose the same slot.
+            holder = self.cells.view[worker_row(slot) + WorkerField.PID]
+            if holder and _is_worker(holder, self.cells):
+                log.error("this worker counts and checks for itself: its slot was taken by pid %d", holder)
+                return False
+            self.cells.register(slot, os.getpid(), role, generation)
+        return True
+
+    def forget(self, slot: int, pid: int) -> None:
+        """Take a dead worker's gauges out of the sums; its counters stay."""
+        if slot != NO_SLOT:
+            self.cells.forget(slot, pid)
+
+    def hand_over(self, environ: MutableMapping[str, str]) -> None:
+        """Let the program that this process executes next, with `environ`, hold the directory as well."""
+        environ[directory.VARIABLE] = str(self.path)
+        environ[_HANDOVER] = f"{self._claim.lock.hand_over()} {int(self._claim.fresh)}"
+
+    def leave(self) -> None:
+        """Let go of the directory; the last master removes one that nobody asked to keep."""
+        self._claim.give_up()
+
+
+def _handed_over(environ: MutableMapping[str, str]) -> Claim | None:
+    try:
+        descriptor, fresh = map(int, environ.pop(_HANDOVER, "").split())
+    except ValueError:
+        return None
+    path = Path(environ.get(directory.VARIABLE, ""))
+    lock = FileLock.inherited(path / directory.MASTER_LOCK, descriptor)
+    return None if lock is None else Claim(path, lock, fresh=bool(fresh))
+
+
+def _adopt(path: Path) -> tuple[Cells, Slots]:
+    """Return the cells in `path` and whose slots they are, both new when one of them cannot be trusted."""
+    try:
+        return Cells.open(path), _read_slots(path)
+    except (Damaged, OSError) as error:
+        if any(os.path.lexists(path / name) for name in (FILE, directory.DOCUMENT)):
+            log.warning("health and counters begin anew: %s", explain(error, path))
+    Cells.create(path)
+    return Cells.open(path), ({}, {})
+
+
+def _read_slots(path: Path) -> Slots:
+    try:
+        return decode_slots(directory.read(path))
+    except ValueError as error:
+        raise Damaged(f"{path / directory.DOCUMENT} is damaged: {error}") from error
+
+
+def _assign(what: str, previous: Mapping[str, int], wanted: Iterable[str], limit: int) -> dict[str, int]:
+    try:
+        return assign_slots(previous, wanted, limit)
+    except NoSlot as error:
+        raise NoSlot(f"{what}: {error}") from error
+
+
+def _reused(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[int]:
+    owners = {slot: name for name, slot in before.items()}
+    return (slot for name, slot in after.items() if owners.get(slot, name) != name)
+
+
+def _is_worker(pid: int, cells: Cells) -> bool:
+    """Return whether `pid` lives and, where the system tells, has mapped `cells`.
+
+    Numbers of processes come again: in a container that is started anew, the same ones at once.
+    """
+    if pid == os.getpid():
+        return False
+    try:
+        with Path("/proc", str(pid), "maps").open("rb") as maps:
+            return any(int(line.split(maxsplit=5)[4]) == cells.inode for line in maps)
+    except OSError:
+        pass  # no such process, or nothing to learn about it
+    try:
+        os.kill(pid, 0)
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def explain(error: Exception, where: Path | str) -> str:
+    """Return `error` as a clause for an operator; an OSError that does not name its file is about `where`."""
+    if isinstance(error, OSError):
+        return f"{error.filename or where}: {error.strerror or error}"
+    return str(error)
