@@ -67,6 +67,7 @@ class Application:
         self._control = control
         self._admin = admin
         self._companions = companions
+        self._started_in = 0  # the process
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         listener = environ.get("lbg.listener")
@@ -75,7 +76,13 @@ class Application:
         return self._control(environ, start_response)
 
     def start(self) -> None:
-        """Begin what goes on beside requests, such as health checks; once in every process."""
+        """Begin what goes on beside requests, such as health checks; further calls do nothing.
+
+        In a process that was forked meanwhile it begins there as well.
+        """
+        if self._started_in == os.getpid():
+            return
+        self._started_in = os.getpid()
         for companion in self._companions:
             companion.start()
 
@@ -100,22 +107,31 @@ def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:
 def create(environ: Mapping[str, str]) -> Application:
     """Return the application of this process.
 
-    As a worker of our master it uses the published configuration and the shared cells, and its server
-    calls `start` and `stop`. Anywhere else, and where the shared state cannot be used, it loads the
-    configuration itself, counts and checks for itself, and has started. Raises ConfigError, OSError.
+    A worker of our master uses the published configuration and, if it has a slot, the shared cells; its
+    server calls `start` and `stop`. Any other process loads the configuration itself, counts and checks
+    for itself, and has started. Raises ConfigError, OSError.
     """
     slot = environ.get(directory.SLOT_VARIABLE)
     state = environ.get(directory.VARIABLE)
     if slot is not None and state is not None:
-        path = Path(state)
-        try:
-            return _build(decode(directory.read(path)), Cells.open(path), int(slot), path)
-        except (OSError, ValueError, Damaged) as error:
-            log.error("this worker counts and checks for itself, since the shared state is lost: %s", error)  # noqa: TRY400
+        application = _of_worker(Path(state), slot)
+        if application is not None:
+            return application
     application = _build(_published_here(), Cells.private(), 0, None)
     application.start()
     os.register_at_fork(after_in_child=application.start)  # threads stay behind in the parent
     return application
+
+
+def _of_worker(state: Path, slot: str) -> Application | None:
+    try:
+        published = decode(directory.read(state))
+        if slot:
+            return _build(published, Cells.open(state), int(slot), state)
+    except (OSError, ValueError, Damaged) as error:
+        log.error("this worker counts and checks for itself, the shared state is lost: %s", error)  # noqa: TRY400
+        return None
+    return _build(published, Cells.private(), 0, None)
 
 
 def _published_here() -> Published:
@@ -157,7 +173,7 @@ def _monitor(published: Published, cells: Cells, events: EventLog, state: Path |
     from lbg.health.monitor import Monitor  # with requests, which proxy workers do without
     from lbg.health.probe import probe_of
 
-    lock = FileLock(state / directory.WRITER_LOCK) if state is not None else None
+    lock = FileLock(state / directory.LOCK) if state is not None else None
     return Monitor(published, cells, events, probe_of, lock)
 
 

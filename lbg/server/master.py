@@ -155,7 +155,8 @@ class Master:
         siblings = server.WORKERS
         taken = self.state.taken_slots(siblings)
         roles.assign(worker, siblings.values(), self.generation, server.num_workers, taken)
-        worker.slot = self.state.admit(worker.slot)
+        taken += [sibling.slot for sibling in siblings.values()]
+        worker.slot = self.state.admit(worker.slot, taken)
         worker.listener_names = self._names_for(server)
         worker.settings = self.config.server
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from lbg.config.snapshot import Snapshot
@@ -12,11 +13,14 @@ from lbg.state import directory
 from lbg.state.cells import FILE, Cells, Damaged
 from lbg.state.directory import Claim, Unusable
 from lbg.state.document import Published, decode_slots, encode
+from lbg.state.health_row import HealthRow
 from lbg.state.layout import (
     ENDPOINT_SLOTS,
     POOL_SLOTS,
     WORKER_SLOTS,
     Header,
+    Health,
+    HealthField,
     NoSlot,
     WorkerField,
     assign_slots,
@@ -26,13 +30,14 @@ from lbg.state.layout import (
 from lbg.state.lock import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, MutableMapping
 
     from lbg.config.schema import Config
 
 log = logging.getLogger("lbg.master")
 
-NO_SLOT: Final = -1  # of a worker that shares nothing with the others
+_OUTDATED: Final = 60_000_000_000  # ns
+NO_SLOT: Final = -1  # of a worker that is not even listed
 _HANDOVER: Final = "LBG_STATE_HANDOVER"  # at USR2: the descriptor of the lock, and 1 for a fresh directory
 
 Slots = tuple[dict[str, int], dict[str, int]]  # of endpoints, of pools
@@ -47,7 +52,7 @@ class StateDirectory:
         Raises Damaged, OSError, NoSlot.
         """
         self._claim = claim
-        self._readable = True
+        self._readable = self._shared = True  # by the worker that is forked next
         self._detached = False
         self.path = claim.path
         self.cells, self._slots = _adopt(claim.path)
@@ -75,6 +80,7 @@ class StateDirectory:
                 reasons.append(explain(error, configured or "the state directory"))
                 continue
             log.info("state directory: %s%s", state.path, "".join(f" ({reason})" for reason in reasons))
+            state.begin_checks_anew(monotonic_ns())
             return state
         if configured:
             raise Unusable(f"{directory.VARIABLE}: {reasons[0]}")
@@ -89,6 +95,19 @@ class StateDirectory:
             if isinstance(error, (OSError, Damaged)):
                 raise Unusable(explain(error, claim.path)) from error
             raise
+
+    def begin_checks_anew(self, now: int) -> None:
+        """Ask for a first round of checks, and take for unknown what nobody has checked for a while.
+
+        `now` is CLOCK_MONOTONIC nanoseconds.
+        """
+        self.cells.view[Header.CHECKED] = 0
+        endpoints, _ = self._slots
+        for slot in endpoints.values():
+            row = HealthRow(self.cells, slot)
+            if now - row[HealthField.CHECKED] > _OUTDATED:
+                row[HealthField.HEALTH] = Health.UNKNOWN
+                row[HealthField.SINCE] = row[HealthField.CHECKED] = 0
 
     def publish(self, config: Config, source: str) -> None:
         """Give `config` to the workers that start from now on.
@@ -107,9 +126,9 @@ class StateDirectory:
         generation = self.cells.view[Header.GENERATION] + 1
         published = Published(Snapshot.of(config, generation, source), slots, pool_slots)
         directory.publish(self.path, encode(published))
-        for slot in _reused(known, slots):
+        for slot in _given_away(known, slots):
             self.cells.clear_endpoint(slot)
-        for slot in _reused(known_pools, pool_slots):
+        for slot in _given_away(known_pools, pool_slots):
             self.cells.clear_pool(slot)
         self.cells.view[Header.GENERATION] = generation
         self._slots = slots, pool_slots
@@ -133,18 +152,18 @@ class StateDirectory:
 
     def taken_slots(self, children: Container[int]) -> list[int]:
         """Return the slots of live workers, our `children` and another master's; dead ones lose theirs."""
-        taken = []
         for slot, pid, _, _ in self.cells.workers():
-            if pid in children or _is_worker(pid, self.cells):
-                taken.append(slot)
-            else:
+            if pid == os.getpid():  # a dead worker had the number that the master has now
                 self.cells.forget(slot, pid)
-        return taken
+        return self.cells.forget_dead(children)
 
-    def admit(self, slot: int) -> int:
-        """Make room for a worker about to be forked; return its slot, NO_SLOT when there is no room."""
+    def admit(self, slot: int, taken: Collection[int]) -> int:
+        """Make room for a worker about to be forked; return its slot, NO_SLOT when there is none.
+
+        Without room for its counters it shares nothing: its slot is one at the end, that only lists it.
+        """
+        self._readable = self._shared = False
         try:
-            self._readable = False
             self._mend()
             self._readable = True
             if slot >= WORKER_SLOTS:
@@ -153,7 +172,8 @@ class StateDirectory:
             self.cells.reserve(slot)
         except (Unusable, OSError) as error:
             log.error("the next worker counts and checks for itself: %s", explain(error, self.path))  # noqa: TRY400
-            return NO_SLOT
+            return max({*range(WORKER_SLOTS)}.difference(taken), default=NO_SLOT)
+        self._shared = True
         return slot
 
     def enter(self, slot: int, role: int, generation: int) -> None:
@@ -163,18 +183,20 @@ class StateDirectory:
             os.environ.pop(variable, None)
         if self._readable:
             os.environ[directory.VARIABLE] = str(self.path)
-        if slot != NO_SLOT and self._register(slot, role, generation):
-            os.environ[directory.SLOT_VARIABLE] = str(slot)
+            shared = slot != NO_SLOT and self._register(slot, role, generation)
+            os.environ[directory.SLOT_VARIABLE] = str(slot) if shared else ""
 
     def _register(self, slot: int, role: int, generation: int) -> bool:
+        """Return whether this worker may count in `slot`."""
         with self.cells.locked(worker_row(slot)):
             # During a USR2 both masters may fork at once, and choose the same slot.
             holder = self.cells.view[worker_row(slot) + WorkerField.PID]
-            if holder and _is_worker(holder, self.cells):
+            if holder and self.cells.is_worker(holder):
                 log.error("this worker counts and checks for itself: its slot was taken by pid %d", holder)
                 return False
-            self.cells.register(slot, os.getpid(), role, generation)
-        return True
+            note = self.cells.register if self._shared else self.cells.enlist
+            note(slot, os.getpid(), role, generation)
+        return self._shared
 
     def forget(self, slot: int, pid: int) -> None:
         """Take a dead worker's gauges out of the sums; its counters stay."""
@@ -226,28 +248,8 @@ def _assign(what: str, previous: Mapping[str, int], wanted: Iterable[str], limit
         raise NoSlot(f"{what}: {error}") from error
 
 
-def _reused(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[int]:
-    owners = {slot: name for name, slot in before.items()}
-    return (slot for name, slot in after.items() if owners.get(slot, name) != name)
-
-
-def _is_worker(pid: int, cells: Cells) -> bool:
-    """Return whether `pid` lives and, where the system tells, has mapped `cells`.
-
-    Numbers of processes come again: in a container that is started anew, the same ones at once.
-    """
-    if pid == os.getpid():
-        return False
-    try:
-        with Path("/proc", str(pid), "maps").open("rb") as maps:
-            return any(int(line.split(maxsplit=5)[4]) == cells.inode for line in maps)
-    except OSError:
-        pass  # no such process, or nothing to learn about it
-    try:
-        os.kill(pid, 0)
-    except (OSError, OverflowError):
-        return False
-    return True
+def _given_away(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[int]:
+    return (slot for name, slot in after.items() if before.get(name) != slot)
 
 
 def explain(error: Exception, where: Path | str) -> str:

@@ -7,22 +7,20 @@ No lock is needed: an aligned 8-byte store is atomic, and nobody else stores the
 from __future__ import annotations
 
 import errno
-import fcntl
 import mmap
 import os
-import signal
 import stat
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from lbg.state.boot import boot_number
+from lbg.state.cell_locks import CellLocks
 from lbg.state.directory import TEMPORARY
 from lbg.state.layout import (
     AREA,
     AREAS,
+    CELL,
     CELLS,
     ENDPOINT_SLOTS,
     FIELDS,
@@ -50,16 +48,11 @@ from lbg.state.layout import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
 FILE: Final = "cells"
-CELL: Final = 8  # bytes
 SIZE: Final = CELLS * CELL
 _TEXT_BYTES: Final = TEXT_CELLS * CELL - 1
-_PATIENCE: Final = 0.25  # seconds to wait for a lock that others keep for microseconds
-_HASTE: Final = 0.001  # seconds to wait in the second after it was in vain
-_PAUSE: Final = 0.0001  # seconds
-_SPINS: Final = 20
 _GENERATIONS: Final = 1 << 32  # more than there ever are
 _NO_ALLOCATION: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL})  # from file systems that cannot
 
@@ -76,14 +69,13 @@ class Damaged(Exception):
     """The cell file is not one of this version of lbg, or not ours."""
 
 
-class Cells:
+class Cells(CellLocks):
     """The mapped cells. `view` is the flat array of unsigned 64-bit numbers."""
 
     def __init__(self, memory: mmap.mmap, descriptor: int = -1) -> None:
+        super().__init__(descriptor)
         self._memory = memory
-        self._descriptor = descriptor
         self._pid = os.getpid()
-        self._hasty_until = 0.0
         self.view = memoryview(memory).cast("Q")
 
     def __repr__(self) -> str:
@@ -164,11 +156,6 @@ class Cells:
             return False
         return os.path.samestat(there, os.fstat(self._descriptor))
 
-    @property
-    def inode(self) -> int:
-        """The inode number of the file, by which a process is known that has mapped it."""
-        return os.fstat(self._descriptor).st_ino
-
     def reserve(self, worker: int) -> None:
         """Take the disk space that `worker` needs. Raises OSError when there is none."""
         if self._descriptor >= 0:
@@ -229,60 +216,23 @@ class Cells:
             if self.view[index]:
                 self.view[index] = 0
 
-    @contextmanager
-    def locked(self, cell: int) -> Iterator[None]:
-        """Hold the lock that belongs to `cell`, of this process and for a few microseconds.
-
-        For what several workers decide together; nothing in it may wait. It dies with its holder.
-        When somebody was stopped while holding it, waiting would stop all: then it is not waited for.
-        """
-        held = self.try_lock(cell) or self._wait_for(cell)
-        try:
-            yield
-        finally:
-            if held:
-                self.unlock(cell)
-
-    def _wait_for(self, cell: int) -> bool:
-        if any(self.try_lock(cell) for _ in range(_SPINS)):
-            return True
-        now = monotonic()
-        ends = now + (_PATIENCE if now >= self._hasty_until else _HASTE)
-        while monotonic() < ends:
-            _pause()
-            if self.try_lock(cell):
-                return True
-        self._hasty_until = monotonic() + 1.0
-        return False
-
-    def try_lock(self, cell: int) -> bool:
-        """Take the lock that belongs to `cell` unless another process has it; `unlock` gives it back."""
-        if self._descriptor < 0:
-            return True
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, CELL, cell * CELL)
-        except BlockingIOError:
-            return False
-        return True
-
-    def unlock(self, cell: int) -> None:
-        """Give a lock back."""
-        if self._descriptor >= 0:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, CELL, cell * CELL)
-
     def register(self, worker: int, pid: int, role: int, generation: int) -> None:
         """Note which process holds slot `worker`; gauges that a predecessor left behind are zeroed."""
         self._clear_gauges(worker)
+        self.enlist(worker, pid, role, generation)
+        with self.locked(_WORKERS):  # workers begin at the same time
+            self.view[_WORKERS] = max(self.view[_WORKERS], worker + 1)
+
+    def enlist(self, worker: int, pid: int, role: int, generation: int) -> None:
+        """Note that a process lives which counts elsewhere: its slot is in no sum."""
         row = worker_row(worker)
         self.view[row + WorkerField.ROLE] = role
         self.view[row + WorkerField.GENERATION] = generation
         self.view[row + WorkerField.PID] = pid
-        with self.locked(_WORKERS):  # workers begin at the same time
-            self.view[_WORKERS] = max(self.view[_WORKERS], worker + 1)
 
     def workers(self) -> Iterator[tuple[int, int, int, int]]:
         """Yield (slot, pid, role, generation) of every live worker."""
-        for slot in range(self.view[_WORKERS]):
+        for slot in range(WORKER_SLOTS):
             row = worker_row(slot)
             pid, role, generation = self.view[row : row + WorkerField.REPORTED]
             if pid:
@@ -299,20 +249,39 @@ class Cells:
             self._clear_gauges(worker)
             self.view[row + WorkerField.PID] = 0
 
+    def forget_dead(self, known: Container[int] = ()) -> list[int]:
+        """Forget the workers that have died; return the slots of the others. Those `known` to live do."""
+        living = []
+        for slot, pid, _, _ in self.workers():
+            if pid in known or self.is_worker(pid):
+                living.append(slot)
+            else:
+                self.forget(slot, pid)
+        return living
+
+    def is_worker(self, pid: int) -> bool:
+        """Return whether `pid` lives and, where the system tells, has mapped these cells.
+
+        Numbers of processes come again: in a container that is started anew, the same ones at once.
+        """
+        inode = os.fstat(self._descriptor).st_ino
+        try:
+            with Path("/proc", str(pid), "maps").open("rb") as maps:
+                return any(int(line.split(maxsplit=5)[4]) == inode for line in maps)
+        except OSError:
+            pass  # no such process, or nothing to learn about it
+        try:
+            os.kill(pid, 0)
+        except (OSError, OverflowError):
+            return False
+        return True
+
     def _clear_gauges(self, worker: int) -> None:
         if worker >= self.view[_WORKERS]:
             return
         endpoints, pools = counters(worker, 0) + _IN_FLIGHT, pool_row(worker, 0) + _WAITING
         self._clear(range(endpoints, endpoints + ENDPOINT_SLOTS * FIELDS, FIELDS))
         self._clear(range(pools, pools + POOL_SLOTS * POOL_FIELDS, POOL_FIELDS))
-
-
-def _pause() -> None:
-    """Let the holder of a lock have the processor, and no other greenlet: time.sleep may be gevent's."""
-    if sys.platform == "linux":
-        signal.sigtimedwait((), _PAUSE)
-    else:
-        os.sched_yield()
 
 
 def _check_file(path: Path, descriptor: int) -> None:

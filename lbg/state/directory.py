@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VARIABLE: Final = "LBG_STATE_DIR"
-SLOT_VARIABLE: Final = "LBG_WORKER_SLOT"  # set in workers only: with both, a process is part of a fleet
+# Set in workers of our master only: the slot whose cells are theirs, empty when they share none.
+SLOT_VARIABLE: Final = "LBG_WORKER_SLOT"
 DOCUMENT: Final = "directory"
 LOCK: Final = "lock"  # of the control worker that may write
 MASTER_LOCK: Final = "master"  # of the master, and of the one that follows it at a USR2
-WRITER_LOCK: Final = "lock"  # of the control worker that may write health
 TEMPORARY: Final = ".new"  # the end of the name of a file that is not complete yet
 
 _RUNTIME: Final = Path("/run/lbg")

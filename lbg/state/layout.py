@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAGIC: Final = int.from_bytes(b"lbgcells", "big")
 VERSION: Final = 2
+CELL: Final = 8  # bytes
 WORKER_SLOTS: Final = 128
 ENDPOINT_SLOTS: Final = 2048
 POOL_SLOTS: Final = 256

@@ -6,6 +6,8 @@ from typing import Any
 
 from gunicorn.config import Config
 
+from lbg.server.master import Master
+
 
 def arbiter(*binds: str, workers: dict[int, Any] | None = None, **more: Any) -> SimpleNamespace:
     """Return a gunicorn arbiter, as far as the hooks look at it."""
@@ -23,3 +25,9 @@ def arbiter(*binds: str, workers: dict[int, Any] | None = None, **more: Any) -> 
         "START_CTX": {"args": ["gunicorn"]},
     }
     return SimpleNamespace(**values | more)
+
+
+def opened(master: Master) -> Master:
+    """Return `master` with its state directory open, as it is when gunicorn has started."""
+    master.open_state()
+    return master

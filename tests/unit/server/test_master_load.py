@@ -1,5 +1,7 @@
-"""The master: what it loads, publishes and sums up."""
+"""The master: what it loads and publishes."""
 
+import errno
+import re
 from pathlib import Path
 
 import pytest
@@ -7,51 +9,34 @@ import pytest
 from lbg.server import listeners
 from lbg.server.master import Master
 from lbg.state import directory
-from lbg.state.cells import Cells
+from lbg.state.directory import Unusable
 from lbg.state.document import decode
-from lbg.state.layout import Field, counters
+from lbg.state.layout import NoSlot
+from tests.unit.server.arbiters import opened
 
 
-def published(state: Path) -> dict[str, int]:
-    return decode(directory.read(state)).slots
+@pytest.fixture
+def master(master: Master) -> Master:
+    return opened(master)
 
 
-def test_loading_publishes_configuration_and_slots(master: Master, state: Path) -> None:
-    document = decode(directory.read(state))
-    assert document.snapshot.generation == 1
-    assert document.slots == {"default/10.0.0.1:1": 0, "default/10.0.0.2:2": 1}
-    assert document == master.published
+def test_nothing_is_published_before_gunicorn_starts(state: Path) -> None:
+    loaded = Master()
+    loaded.load()
+    assert not state.exists()
+    loaded.open_state()
+    assert decode(directory.read(state)).snapshot.config == loaded.config
 
 
-def test_a_reload_counts_up_and_keeps_slots(
+def test_a_reload_publishes_what_it_loaded(
     master: Master, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LBG_ENDPOINTS", "http://10.0.0.3:3,http://10.0.0.2:2")
     master.load()
     document = decode(directory.read(state))
     assert document.snapshot.generation == 2
+    assert document.snapshot.config == master.config
     assert document.slots == {"default/10.0.0.1:1": 0, "default/10.0.0.2:2": 1, "default/10.0.0.3:3": 2}
-
-
-def test_a_successor_in_the_same_directory_keeps_slots_and_counts(
-    master: Master, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Cells.open(state).view[counters(0, 1) + Field.REQUESTS] = 7
-    monkeypatch.setenv("LBG_ENDPOINTS", "http://10.0.0.2:2,http://10.0.0.1:1")
-    successor = Master()
-    successor.load()
-    assert published(state) == {"default/10.0.0.1:1": 0, "default/10.0.0.2:2": 1}
-    assert "default/10.0.0.2:2: 7 requests" in successor.summary()
-
-
-def test_a_damaged_document_of_a_predecessor_is_replaced(
-    state: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    state.mkdir(mode=0o700)
-    directory.publish(state, b"{damaged")
-    Master().load()
-    assert len(published(state)) == 2
-    assert "is not readable" in caplog.text
 
 
 def test_a_bad_configuration_at_the_start_ends_with_status_2_and_one_line_each(
@@ -66,15 +51,36 @@ def test_a_bad_configuration_at_the_start_ends_with_status_2_and_one_line_each(
     assert all(line.startswith("lbg: ") for line in lines)
 
 
-def test_an_unsafe_state_directory_ends_with_status_2(
-    state: Path, capsys: pytest.CaptureFixture[str]
+def test_a_state_directory_that_cannot_be_used_ends_with_status_2(
+    master: Master, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state.mkdir(mode=0o777)
-    state.chmod(0o777)
+    second = Master()
+    second.load()
     with pytest.raises(SystemExit) as caught:
-        Master().load()
+        second.open_state()
     assert caught.value.code == 2
-    assert "chmod 700" in capsys.readouterr().err
+    line = capsys.readouterr().err
+    assert re.fullmatch(r"lbg: LBG_STATE_DIR: \S+ is in use by another lbg, pid \d+\n", line)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), Unusable("/x is gone"), NoSlot("pools: 300")]
+)
+def test_a_reload_that_cannot_be_published_changes_nothing_and_is_one_line(
+    master: Master, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    before = master.config
+    monkeypatch.setattr(master.state, "publish", refuse)
+    monkeypatch.setenv("LBG_ENDPOINTS", "http://10.0.0.3:3")
+    master.load()
+    assert master.config is before
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "the configuration was not changed" in record.getMessage()
+    assert "Errno" not in record.getMessage()
 
 
 def test_a_bad_configuration_later_changes_nothing(
@@ -91,23 +97,9 @@ def test_a_bad_configuration_later_changes_nothing(
 def test_there_is_no_configuration_before_it_is_loaded() -> None:
     with pytest.raises(RuntimeError):
         _ = Master().config
-    assert (Master().config_source, Master().summary()) == ("", "")
-
-
-def test_the_summary_tells_requests_in_all_and_per_endpoint(master: Master, state: Path) -> None:
-    view = Cells.open(state).view
-    for worker, endpoint, field, count in [
-        (0, 0, Field.REQUESTS, 40),
-        (1, 0, Field.REQUESTS, 2),
-        (1, 1, Field.REQUESTS, 8),
-        (0, 1, Field.FAILURES, 3),
-    ]:
-        view[counters(worker, endpoint) + field] = count
-    assert master.summary() == (
-        "lbg answered 50 requests from its endpoints\n"
-        "  default/10.0.0.1:1: 42 requests\n"
-        "  default/10.0.0.2:2: 8 requests, 3 failed attempts"
-    )
+    with pytest.raises(RuntimeError):
+        _ = Master().state
+    assert Master().config_source == ""
 
 
 def test_a_reload_does_not_try_the_addresses_it_listens_on(

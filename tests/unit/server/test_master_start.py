@@ -1,5 +1,8 @@
 """The master: addresses, limits and numbers that it checks before gunicorn starts."""
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -104,3 +107,30 @@ def test_gunicorns_own_addresses_are_read_whatever_their_kind(
     monkeypatch.setattr(listeners, "complaint", tried.append)
     master.on_starting(arbiter("127.0.0.1:1", "[::1]:2", "unix:/run/a.sock", "fd://3"))
     assert [bind.text for bind in tried] == ["127.0.0.1:1", "[::1]:2", "unix:/run/a.sock"]
+
+
+def test_a_start_that_is_refused_leaves_no_state_directory(
+    master: Master, state: Path, limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "complaint", lambda bind: f"cannot listen on {bind.text}")
+    with pytest.raises(SystemExit):
+        master.on_starting(arbiter("127.0.0.1:1", "127.0.0.1:9090"))
+    assert not state.exists()
+
+
+def test_a_start_opens_the_state_directory(
+    master: Master, state: Path, limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "complaint", lambda _: None)
+    master.on_starting(arbiter("127.0.0.1:1", "127.0.0.1:9090"))
+    assert master.state.path == state
+
+
+# They hold on to sockets and TLS, which a worker patches after the fork.
+NOT_FOR_THE_MASTER = ("ssl", "requests", "urllib3", "flask", "dns", "gevent")
+
+
+def test_the_master_imports_nothing_that_its_workers_patch() -> None:
+    program = "import sys, lbg.server.settings; print(*set(sys.modules) & set(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *NOT_FOR_THE_MASTER]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []

@@ -1,5 +1,8 @@
 """The shared cells: who writes where, what a sum holds, what is forgotten and when."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -106,6 +109,33 @@ def test_a_registered_worker_is_listed_until_it_is_forgotten() -> None:
     assert cells.role(1) == 2
     cells.forget(1, 4711)
     assert list(cells.workers()) == [(0, 4712, 0, 8)]
+
+
+def test_workers_that_register_at_once_raise_their_number_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells = Cells.private()
+    locked: list[int] = []
+
+    @contextmanager
+    def lock(cell: int) -> Iterator[None]:
+        before = cells.view[Header.WORKERS]
+        yield
+        locked.append(cell)
+        assert cells.view[Header.WORKERS] == before + 1
+
+    monkeypatch.setattr(cells, "locked", lock)
+    cells.register(1, 4711, 1, 1)
+    assert locked == [Header.WORKERS]
+
+
+def test_a_worker_that_counts_elsewhere_is_listed_and_is_in_no_sum() -> None:
+    cells = Cells.private()
+    cells.enlist(WORKER_SLOTS - 1, 4711, 2, 7)
+    assert list(cells.workers()) == [(WORKER_SLOTS - 1, 4711, 2, 7)]
+    assert cells.view[Header.WORKERS] == 1
+    cells.forget(WORKER_SLOTS - 1, 4711)
+    assert list(cells.workers()) == []
 
 
 def fill(cells: Cells, worker: int) -> None:

@@ -229,7 +229,3 @@ def test_a_deleted_file_that_is_made_anew_is_another_one(cells: Cells, tmp_path:
     Cells.create(tmp_path)
     assert not cells.is_file(tmp_path)
     assert Cells.open(tmp_path).is_file(tmp_path)
-
-
-def test_the_inode_is_that_of_the_file(cells: Cells, tmp_path: Path) -> None:
-    assert cells.inode == (tmp_path / FILE).stat().st_ino

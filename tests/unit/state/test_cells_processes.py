@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lbg.state import cells as module
+from lbg.state import cell_locks
 from lbg.state.cells import Cells
 from lbg.state.layout import Field, Header, counters, health_row
 from tests.unit.state.processes import kill, resting_after, run_together
@@ -28,7 +28,7 @@ def state(tmp_path: Path) -> Path:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a lock as long as it takes on a busy machine."""
-    monkeypatch.setattr(module, "_PATIENCE", 30.0)
+    monkeypatch.setattr(cell_locks, "_PATIENCE", 30.0)
 
 
 def linger(cells: Cells) -> None:
@@ -108,17 +108,6 @@ def test_a_number_of_permits_is_given_out_exactly(state: Path) -> None:
     assert Cells.open(state).view[cell] == 2500
 
 
-@pytest.mark.usefixtures("patience")
-def test_the_highest_slot_counts_however_many_register_at_once(state: Path) -> None:
-    def work(worker: int) -> None:
-        cells = Cells.open(state)
-        for round_ in range(50):
-            cells.register(round_ * 2 + worker, os.getpid(), 1, 1)
-
-    run_together(partial(work, 0), partial(work, 1))
-    assert Cells.open(state).view[Header.WORKERS] == 100
-
-
 def test_a_lock_is_of_one_process_and_of_one_cell(state: Path) -> None:
     cells = Cells.open(state)
 
@@ -175,16 +164,58 @@ def test_one_that_was_stopped_with_the_lock_stops_nobody_else(state: Path) -> No
         assert cells.try_lock(7)
 
 
-def test_a_lock_that_was_not_had_is_not_given_back(state: Path) -> None:
+DEAD_PID = 2**22 + 1  # above the greatest pid that Linux gives
+
+
+def test_dead_workers_are_forgotten_with_their_gauges_and_live_ones_are_not(state: Path) -> None:
     cells = Cells.open(state)
 
-    def take() -> None:
-        Cells.open(state).try_lock(7)
+    def rest() -> None:
+        Cells.open(state)
 
-    with resting_after(take):
-        with cells.locked(7):
-            pass
-        assert not cells.try_lock(7)
+    with resting_after(rest) as living, resting_after(rest) as dying:
+        for slot, pid in enumerate([DEAD_PID, living, dying, os.getpid(), 2**63]):
+            cells.register(slot, pid, 1, 0)
+            cells.view[counters(slot, 0) + Field.IN_FLIGHT] = 1
+        assert cells.forget_dead() == [1, 2, 3]
+        kill(dying)
+        assert cells.forget_dead() == [1, 3]
+        assert cells.total(0, Field.IN_FLIGHT) == 2
+
+
+def test_those_known_to_live_are_not_asked_for(state: Path) -> None:
+    cells = Cells.open(state)
+    cells.register(0, DEAD_PID, 1, 0)
+    assert cells.forget_dead({DEAD_PID}) == [0]
+
+
+def test_a_process_with_the_number_of_a_dead_worker_is_no_worker(state: Path) -> None:
+    cells = Cells.open(state)
+    assert not cells.is_worker(os.getppid())  # it has not mapped the cells
+    assert cells.is_worker(os.getpid())
+
+
+def test_a_process_that_ended_and_was_not_reaped_is_no_worker(state: Path) -> None:
+    cells = Cells.open(state)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert not cells.is_worker(child)
+    os.waitpid(child, 0)
+
+
+def test_where_the_system_does_not_tell_what_a_process_has_mapped_it_is_believed(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(*_: object) -> None:
+        raise PermissionError
+
+    cells = Cells.open(state)
+    monkeypatch.setattr(Path, "open", hidden)
+    assert cells.is_worker(os.getppid())
+    assert not cells.is_worker(DEAD_PID)
+    assert not cells.is_worker(2**63)
 
 
 def test_private_cells_are_nobody_elses(state: Path) -> None:
