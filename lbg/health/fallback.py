@@ -7,7 +7,7 @@ from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from lbg.health.passive import PassiveDetection
-from lbg.state.layout import Header, Kind
+from lbg.state.layout import Ejection, Header, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,7 @@ class Fallback:
             return
         pool, ejected, passive = self._members[endpoint]
         now = monotonic()
-        usable = {one.slot for one in pool.endpoints if not one.down and not one.ejected_here}
+        usable = {one.slot for one in pool.endpoints if not one.down and one.ejection is Ejection.NONE}
         if passive.failed(endpoint, kind, now, usable) is not None:
             log.warning("EJECTED %s %s: by this worker alone", pool.name, ejected.name)
             self._set(ejected, pool, now, ejected_here=True)
@@ -90,8 +90,9 @@ class Fallback:
             )
             return
         log.warning("the control worker is back")
-        for pool, endpoint, _ in self._members.values():
+        for pool, endpoint, passive in self._members.values():
             if endpoint.ejected_here:
+                passive.outlier.check_passed(endpoint.slot)
                 self._set(endpoint, pool, now, ejected_here=False)
 
     def _let_back(self, now: float) -> None:

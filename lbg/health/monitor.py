@@ -10,7 +10,7 @@ import logging
 import threading
 from queue import Empty, SimpleQueue
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from lbg.health.passive import PassiveDetection
 from lbg.health.probe import ProbeResult
@@ -20,7 +20,7 @@ from lbg.state.layout import Cause, Ejection, Header, Health, HealthField, Kind,
 from lbg.state.reports import ReportReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from lbg.config.pools import EndpointConfig, PoolConfig
     from lbg.health.events import EventLog
@@ -35,6 +35,7 @@ log = logging.getLogger("lbg.health")
 
 _TURN: Final = 0.05  # seconds in which a report of a worker is heard
 _RETRY_LOCK: Final = 0.1
+_CENSUS: Final = 10.0  # seconds between two
 _COMPLAINTS: Final = 60.0  # seconds between two
 _PARALLEL: Final = 500  # checks at once: 1,000 endpoints that all hang for 2 s are through in 4
 _SECOND: Final = 1_000_000_000
@@ -59,15 +60,22 @@ class Monitor:
         self._events = events
         self._transitions = Transitions(cells, events)
         self._lock = lock
-        self._generation = published.snapshot.generation
-        self._results: SimpleQueue[tuple[Watched, ProbeResult]] = SimpleQueue()
+        self._published = published
+        self._make_probe = make_probe
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._running = 0
         self._next_complaint = 0.0
+        self._next_census = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._results: SimpleQueue[tuple[Watched, ProbeResult]] = SimpleQueue()
+        self._running = 0
         self._unchecked: set[int] = set()
         self._passive: list[PassiveDetection] = []
         self._watched: dict[int, Watched] = {}
+        self._usable = _Usable(self._watched)
+        published, cells = self._published, self._cells
         for name, pool in published.snapshot.config.pools.items():
             slots = {
                 endpoint.url: published.slots[identity(name, endpoint.address.text)]
@@ -78,13 +86,16 @@ class Monitor:
             common = WatchedPool(name, pool, passive)
             for endpoint in pool.endpoints:
                 slot = slots[endpoint.url]
-                self._watched[slot] = Watched(common, endpoint, make_probe(endpoint, pool), cells, slot)
+                probe = self._make_probe(endpoint, pool)
+                self._watched[slot] = Watched(common, endpoint, probe, cells, slot)
 
     def __repr__(self) -> str:
         return f"<Monitor of {len(self._watched)} endpoints, {self._running} checks under way>"
 
     def start(self) -> None:
-        """Watch from now on, in a thread of its own."""
+        """Watch from now on, in a thread of its own. Called once more in a process forked since."""
+        if self._thread is not None:
+            self._begin()  # the checks that were under way stay behind in the parent
         self._thread = threading.Thread(target=self._run, name="lbg-health", daemon=True)
         self._thread.start()
 
@@ -148,14 +159,18 @@ class Monitor:
         self._take_results()
         now = monotonic()
         self._cells.view[Header.HEARTBEAT] = monotonic_ns()
+        for passive in self._passive:
+            passive.look()
         for report in reports.take():
             watched = self._watched.get(report.endpoint)
             if watched is not None:
                 self._heed(watched, report.kind, now)
         for passive in self._passive:
-            passive.look()
             for slot in passive.outlier.tick(now):
                 self._transitions.begin_trial(self._watched[slot])
+        if now >= self._next_census:  # a master forgets its own workers, unless it was killed itself
+            self._next_census = now + _CENSUS
+            self._cells.forget_dead()
         self._begin_checks(now)
 
     def _take_results(self) -> None:
@@ -216,7 +231,7 @@ class Monitor:
         # A hung endpoint still accepts connections: that no request is answered either tells it from a
         # health path that is slow.
         hung = result.timed_out and health is Health.UP and watched.silent
-        if hung and outlier.silent(watched.slot, now, self._usable(watched)):
+        if hung and outlier.silent(watched.slot, now, self._usable):
             self._transitions.eject(watched, Cause.SILENCE)
         self._note_checked(watched)
 
@@ -232,22 +247,18 @@ class Monitor:
             passed = kind is Kind.TRIAL_PASSED
             if passive.outlier.state(slot).ejection is not Ejection.TRIAL:
                 return
-            cause = passive.outlier.trial(slot, passed, now, self._usable(watched))
+            cause = passive.outlier.trial(slot, passed, now, self._usable)
             if cause is None:
                 self._transitions.restore(
                     watched, "the trial request was answered" if passed else "no other is left"
                 )
         else:
             watched.row[HealthField.FAILED] = monotonic_ns()
-            cause = passive.failed(slot, kind, now, self._usable(watched))
+            cause = passive.failed(slot, kind, now, self._usable)
         if kind is Kind.CONNECT_FAILURE:
             watched.hasten(now)
         if cause is not None:
             self._transitions.eject(watched, cause)
-
-    def _usable(self, watched: Watched) -> set[int]:
-        """Return the slots of the endpoint's pool that requests may go to."""
-        return {slot for slot in watched.pool.passive.slots if self._watched[slot].row.usable}
 
     def _note_checked(self, watched: Watched) -> None:
         """Tell all workers when every endpoint was checked once."""
@@ -257,4 +268,14 @@ class Monitor:
 
     def _note_round(self) -> None:
         if not self._unchecked:
-            self._cells.view[Header.CHECKED] = self._generation
+            self._cells.view[Header.CHECKED] = self._published.snapshot.generation
+
+
+class _Usable:
+    """The slots that requests may go to: looked at one by one, since a pool may have a thousand."""
+
+    def __init__(self, watched: Mapping[int, Watched]) -> None:
+        self._watched = watched
+
+    def __contains__(self, slot: object) -> bool:
+        return self._watched[cast("int", slot)].row.usable

@@ -72,6 +72,9 @@ class Transitions:
     def begin_trial(self, watched: Watched) -> None:
         """Let one request at a time try the endpoint."""
         watched.row[HealthField.EJECTION] = Ejection.TRIAL
+        if watched.row.health is Health.DOWN:
+            self._cells.changed()  # no request goes there yet: there is nothing to tell
+            return
         self._tell(watched, "trial", "the ejection is over, one request tries it", "", 0.0)
 
     def restore(self, watched: Watched, text: str) -> None:
@@ -99,10 +102,10 @@ class Transitions:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time in words: `4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`."""
+    """Return a length of time in words: `4.2 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`."""
     whole = round(seconds)
     for size, name, smaller, small in _UNITS:
         if whole >= size:
             rest = whole % size // smaller
             return f"{whole // size} {name}" + (f" {rest} {small}" if rest else "")
-    return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
