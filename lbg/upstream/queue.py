@@ -1,13 +1,15 @@
 """Requests that wait while every usable endpoint is at its `max_requests`.
 
-First come, first served within a worker. A request that ends here wakes the first one at once; what
-ends in other workers is looked for a hundred times a second, and only while somebody waits.
+First come, first served over all workers: each tells since when its first one waits. A request that ends
+here wakes the first one if that is here, too; the others look two hundred times a second, and only while
+somebody waits.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 import gevent
@@ -23,18 +25,24 @@ if TYPE_CHECKING:
     from lbg.upstream.lease import Lease
     from lbg.upstream.tally import PoolTally
 
-_LOOK: Final = 0.01  # seconds
+_LOOK: Final = 0.005  # seconds
+_SLACK: Final = 1.0  # seconds after which somebody who waits for longer than allowed is not alive
 _MIN_RETRY_AFTER: Final = 1
 _MAX_RETRY_AFTER: Final = 30
 
 
 class Waiter:
-    """One request in the queue. `acquire` returns its lease, None while there is no room."""
+    """One request in the queue. `acquire` returns its lease, None while there is no room.
 
-    __slots__ = ("acquire", "turn")
+    A `choosy` one cannot take every endpoint: those behind it may find room when it does not.
+    """
 
-    def __init__(self, acquire: Callable[[], Lease | None]) -> None:
+    __slots__ = ("acquire", "choosy", "since", "turn")
+
+    def __init__(self, acquire: Callable[[], Lease | None], *, choosy: bool = False) -> None:
         self.acquire = acquire
+        self.choosy = choosy
+        self.since = monotonic_ns()
         self.turn = AsyncResult()
 
     def admit(self) -> bool:
@@ -72,14 +80,15 @@ class Queue:
         """How many wait, over all workers."""
         return self._tally.total(PoolField.WAITING)
 
-    def wait(self, acquire: Callable[[], Lease | None], timeout: float) -> Lease:
+    def wait(self, acquire: Callable[[], Lease | None], timeout: float, *, choosy: bool = False) -> Lease:
         """Return the lease that `acquire` gives when it is this request's turn.
 
         `timeout` is in seconds and shortens the configured one. Raises LocalReply when the queue is full
         or the time is over; whatever else interrupts the wait passes, and the place is given up.
         """
-        waiter = Waiter(acquire)
+        waiter = Waiter(acquire, choosy=choosy)
         self._join(waiter)
+        self.freed()
         unused = True
         try:
             lease: Lease = waiter.turn.get(timeout=max(0.0, min(self._timeout, timeout)))
@@ -101,6 +110,7 @@ class Queue:
             self._tally.add(PoolField.WAITING)
         self._tally.add(PoolField.QUEUED)
         self._waiters.append(waiter)
+        self._note_oldest()
         if not self._looking:
             self._looking = True
             gevent.spawn(self._look)
@@ -109,6 +119,7 @@ class Queue:
         self._tally.add(PoolField.WAITING, -1)
         if waiter in self._waiters:
             self._waiters.remove(waiter)
+            self._note_oldest()
 
     def _refusal(self, reason: str, detail: str) -> LocalReply:
         seconds = math.ceil(self.waiting / self.completed_per_second) if self.completed_per_second else 0
@@ -116,10 +127,22 @@ class Queue:
         return LocalReply(reason, detail, headers=(("Retry-After", str(after)),))
 
     def freed(self) -> None:
-        """Let the first ones in, as far as there is room."""
-        waiters = self._waiters
-        while waiters and waiters[0].admit():
-            waiters.popleft()
+        """Let those in whose turn it is, as far as there is room."""
+        for waiter in list(self._waiters):
+            if (waiter.choosy or self._is_first(waiter)) and waiter.admit():
+                self._waiters.remove(waiter)
+                self._note_oldest()
+            elif not waiter.choosy:
+                return
+
+    def _is_first(self, waiter: Waiter) -> bool:
+        """Return whether nobody waits for longer in another worker, unless that was stopped."""
+        gone = waiter.since - int((self._timeout + _SLACK) * 1e9)
+        return not any(gone < since < waiter.since for since in self._tally.each(PoolField.OLDEST))
+
+    def _note_oldest(self) -> None:
+        oldest = next((waiter.since for waiter in self._waiters if not waiter.choosy), 0)
+        self._tally.set(PoolField.OLDEST, oldest)
 
     def _look(self) -> None:
         try:

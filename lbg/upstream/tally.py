@@ -38,6 +38,14 @@ class PoolTally:
         """Return the sum over all workers, the dead ones included."""
         return self.cells.pool_total(self._slot, field)
 
+    def set(self, field: PoolField, value: int) -> None:
+        """Write what is no count."""
+        self._view[self._row + field] = value
+
+    def each(self, field: PoolField) -> list[int]:
+        """Return what each worker has written, the dead ones included."""
+        return self.cells.pool_each(self._slot, field)
+
     def deciding(self) -> AbstractContextManager[None]:
         """Return what keeps other workers from deciding on the same totals meanwhile."""
         return self.cells.locked(pool_row(0, self._slot))
