@@ -35,6 +35,7 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
     Raises LocalReply when none did, or LbgError for what the client did meanwhile. Every failed
     try is noted in `record`.
     """
+    pool.begin_request()
     statuses = pool.retries.status
     tried: list[Endpoint] = []
     again: Lease | None = None
@@ -43,7 +44,7 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
     try:
         while True:
             try:
-                lease = again or _acquire(pool, tried, request, record)
+                lease = again or _acquire(pool, tried, request, record, wait=kept is None)
                 exchange = lease.exchange(request, fresh=fresh)
             except NoEndpoint as none:
                 cause = _no_endpoint(record, none)
@@ -85,12 +86,19 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
             kept.close()
 
 
-def _acquire(pool: Pool, tried: list[Endpoint], request: UpstreamRequest, record: Record) -> Lease:
-    """Return a lease, after a wait if all endpoints are busy."""
+def _acquire(
+    pool: Pool, tried: list[Endpoint], request: UpstreamRequest, record: Record, *, wait: bool
+) -> Lease:
+    """Return a lease, after a wait if all endpoints are busy.
+
+    Without `wait`, Busy is NoEndpoint: who waits must not hold what others wait for.
+    """
     now = monotonic()
     try:
         lease = pool.acquire(None, tried, now)
     except Busy:
+        if not wait:
+            raise NoEndpoint from None
         lease = pool.wait(None, tried, now, request.ends)
     if pool.failing_open:
         record.failed_open = True

@@ -13,6 +13,7 @@ from gevent import socket as gevent_socket
 
 from lbg.errors import Sent, StreamTimeout, UpstreamError
 from lbg.net.deadline import NEVER
+from lbg.net.faults import OWN_FAULTS
 from lbg.net.stream import Socket, Stream
 from lbg.state.layout import (
     AREA,
@@ -59,6 +60,7 @@ _FAILURES: Final = int(Field.FAILURES)
 _CONNECT_FAILURES: Final = int(Field.CONNECT_FAILURES)
 _RESCUES: Final = int(Field.RESCUES)
 _IN_FLIGHT: Final = int(Field.IN_FLIGHT)
+_AWAITING: Final = int(Field.AWAITING)
 _HEALTH: Final = int(HealthField.HEALTH)
 _EJECTION: Final = int(HealthField.EJECTION)
 _RAMP: Final = int(HealthField.RAMP)
@@ -82,7 +84,8 @@ class Endpoint:
 
     `slot` is its row in the cell file, `worker` the slot of this process. `effective_weight` is below
     `weight` during slow start, `picked` orders the endpoints by when this worker last took them,
-    `waiting` are the leases that await the first byte of a response, `ejected_here` is set when this
+    `waiting` are the leases that await the first byte of a response, `suspected_until` is set when this
+    worker could not connect (CLOCK_MONOTONIC seconds), `ejected_here` is set when this
     worker ejected it by itself because no control worker does.
     """
 
@@ -91,6 +94,7 @@ class Endpoint:
         "_cells",
         "_literal",
         "_reporter",
+        "_resolved",
         "_row",
         "_total",
         "_trial_ends",
@@ -105,6 +109,7 @@ class Endpoint:
         "name",
         "picked",
         "slot",
+        "suspected_until",
         "waiting",
         "weight",
     )
@@ -132,6 +137,7 @@ class Endpoint:
         self.picked = 0
         self.waiting: set[Lease] = set()
         self.ejected_here = False
+        self.suspected_until = 0.0
         self._cells = cells
         self._view = cells.view
         self._base = counters(worker, slot)
@@ -140,6 +146,7 @@ class Endpoint:
         self._reporter = reporter or ReportWriter(cells, worker)
         self._trial_ends = 0.0
         self._literal = _literal(address)
+        self._resolved: list[tuple[int, SocketAddress]] = []
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name} weight={self.weight}>"
@@ -169,7 +176,7 @@ class Endpoint:
 
     @property
     def last_failed(self) -> int:
-        """When a check or a request last failed, CLOCK_MONOTONIC ns; 0 is never."""
+        """When a request last failed, CLOCK_MONOTONIC ns; 0 is never."""
         return self._view[self._row + _FAILED]
 
     def in_flight(self) -> int:
@@ -177,6 +184,10 @@ class Endpoint:
         view, first = self._view, self._total
         workers = view[_WORKERS]
         return view[first] if workers == 1 else sum(view[first : first + workers * AREA : AREA])
+
+    def note_waiting(self) -> None:
+        """Let the control worker know how many requests of this worker await a response."""
+        self._view[self._base + _AWAITING] = len(self.waiting)
 
     def completed(self) -> int:
         """Return the requests that are over, over all workers."""
@@ -217,13 +228,11 @@ class Endpoint:
         self._view[self._base + _IN_FLIGHT] += 1
 
     def answered(self, status: int) -> None:
-        """Count one request less in flight, and its response."""
-        view, base = self._view, self._base
-        view[base + _IN_FLIGHT] -= 1
-        view[base + _BY_CLASS[status // 100]] += 1
+        """Count a response, whose head has come."""
+        self._view[self._base + _BY_CLASS[status // 100]] += 1
 
     def failed(self, *, connected: bool) -> None:
-        """Count one request less in flight, and its failure."""
+        """Count one request less in flight, and that it failed."""
         view, base = self._view, self._base
         view[base + _IN_FLIGHT] -= 1
         view[base + _FAILURES] += 1
@@ -231,7 +240,7 @@ class Endpoint:
             view[base + _CONNECT_FAILURES] += 1
 
     def left(self) -> None:
-        """Count one request less in flight that says nothing about the endpoint: its client went away."""
+        """Count one request less in flight."""
         self._view[self._base + _IN_FLIGHT] -= 1
 
     def rescued(self) -> None:
@@ -256,8 +265,8 @@ class Endpoint:
         try:
             sock = Socket(family, stdlib_socket.SOCK_STREAM)
         except OSError as error:  # no descriptors left
-            raise UpstreamError(
-                "connect_refused", f"connect failed: {error.strerror}", sent=Sent.NOTHING, blameless=True
+            raise self._failed(
+                "connect_refused", f"connect failed: {error.strerror}", blameless=True
             ) from error
         sock.setblocking(False)
         stream = Stream(sock)
@@ -284,7 +293,7 @@ class Endpoint:
         if code == errno.ETIMEDOUT:
             raise self._failed("connect_timeout", "connect timeout by the system")
         if code:
-            raise self._failed("connect_refused", f"connect {_in_words(code)}")
+            raise self._failed("connect_refused", f"connect {_in_words(code)}", blameless=code in OWN_FAULTS)
 
     def _resolve(self, timeout: float) -> list[tuple[int, SocketAddress]]:
         late = self._failed("dns_failure", f"{self.address.host}: not resolved within {timeout} s")
@@ -293,12 +302,17 @@ class Endpoint:
                 found = gevent_socket.getaddrinfo(
                     self.address.host, self.address.port, type=stdlib_socket.SOCK_STREAM
                 )
-        except OSError as error:
-            raise self._failed("dns_failure", f"{self.address.host}: {error.strerror or error}") from error
-        return [(family, sockaddr) for family, _, _, _, sockaddr in found]
+        except (OSError, UpstreamError) as error:
+            if self._resolved:
+                return self._resolved  # an outage of the resolver is none of the endpoint
+            if error is late:
+                raise
+            raise self._failed("dns_failure", f"{self.address.host}: {_told(error)}") from error
+        self._resolved = [(family, sockaddr) for family, _, _, _, sockaddr in found]
+        return self._resolved
 
-    def _failed(self, reason: str, detail: str) -> UpstreamError:
-        return UpstreamError(reason, detail, sent=Sent.NOTHING)
+    def _failed(self, reason: str, detail: str, *, blameless: bool = False) -> UpstreamError:
+        return UpstreamError(reason, detail, sent=Sent.NOTHING, blameless=blameless)
 
 
 def _literal(address: Address) -> list[tuple[int, SocketAddress]]:
@@ -312,6 +326,10 @@ def _literal(address: Address) -> list[tuple[int, SocketAddress]]:
             continue
         return [(family, (address.host, address.port))]
     return []
+
+
+def _told(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _in_words(code: int) -> str:

@@ -88,6 +88,7 @@ class Lease:
             raise failure from error
         finally:
             waiting.discard(self)
+        self.endpoint.answered(exchange.status)
         if exchange.status >= _SERVER_ERROR or self.trial:
             self._judge(exchange.status)
         return exchange
@@ -218,6 +219,7 @@ class Lease:
             self.endpoint.judge_trial(passed=False)
         elif failure.sent is Sent.NOTHING or failure.reason.code == "upstream_reset":
             self.endpoint.report(Kind.CONNECT_FAILURE)
+            self.pool.suspect(self.endpoint)
         else:
             self.endpoint.report(Kind.SERVER_ERROR)
 
@@ -252,10 +254,9 @@ class Lease:
             self.end_upload()
         if not self._ended:
             self._ended = True
-            if failure is None:
-                self.endpoint.answered(connection.status)
-            elif upload is not None and upload.failure is not None:
-                self.endpoint.left()  # the client broke off its body, which ended both directions
+            # A client that broke off its body has ended both directions.
+            if failure is None or (upload is not None and upload.failure is not None):
+                self.endpoint.left()
             else:
                 if connection.status < _SERVER_ERROR:  # else its head was reported
                     self._blame(failure)

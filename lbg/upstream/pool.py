@@ -30,6 +30,7 @@ log = logging.getLogger("lbg.upstream")
 
 _EPOCH: Final = int(Header.EPOCH)
 _DESCRIBED: Final = 5  # endpoints in a sentence
+_SUSPICION: Final = 0.2  # seconds; the control worker knows after a tenth of that
 _SAMPLING: Final = 1.0  # seconds between two looks at the totals
 
 
@@ -112,31 +113,33 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool {self.name} {list(self.endpoints)}>"
 
+    def begin_request(self) -> None:
+        """Count a request, whatever number of attempts it takes."""
+        self._view[self._requests] += 1
+
     def acquire(
         self, key: bytes | None, tried: Sequence[Endpoint], now: float, *, queued: bool = False
     ) -> Lease:
         """Return a lease on the best endpoint not in `tried`; `now` is CLOCK_MONOTONIC seconds.
 
-        With nothing tried it is a new request, and counted; `queued` says that it was counted and had
-        to wait. Raises NoEndpoint, or Busy when there is room nowhere now. Blocks for nothing.
+        `queued` says that it has waited already. Raises NoEndpoint, or Busy when there is room nowhere
+        now, or others wait for it. Blocks for nothing.
         """
-        view = self._view
-        if view[_EPOCH] != self._epoch:
+        if self._view[_EPOCH] != self._epoch:
             self.refresh(now)
-        if not queued:
-            if not tried:
-                view[self._requests] += 1
-            if self.queue:
-                self.queue.freed()  # those who wait already go first
+        if not queued and self.queue is not None and self.queue.waiting:
+            raise Busy(self.name)
         current = self._rotation
-        lease = self._trial(current.trials, tried) if current.trials else None
-        lease = lease or self._first(current.primary, key, tried, now)
-        if lease is None:
-            lease = self._first(current.backups, key, tried, now)
-        if lease is not None:
-            if current.open and not tried:
-                self._tally.add(PoolField.NO_HEALTHY)
-            return lease
+        if current.trials:
+            lease = self._trial(current.trials, tried)
+            if lease is not None:
+                return lease
+        for balancer in current.tiers:
+            lease = self._first(balancer, key, tried, now)
+            if lease is not None:
+                if current.open and not tried:
+                    self._tally.add(PoolField.NO_HEALTHY)
+                return lease
         if self.endpoints and not current.usable and not tried:
             self._tally.add(PoolField.NO_HEALTHY)
             raise NoEndpoint(self._why_none())
@@ -191,7 +194,7 @@ class Pool:
 
         if self.queue is None:
             raise NoEndpoint
-        return self.queue.wait(acquire, ends - now)
+        return self.queue.wait(acquire, ends - now, choosy=bool(tried))
 
     def may_retry(self, now: float) -> bool:
         """Take one retry from the budget, which all workers share; False when it is used up."""
@@ -219,6 +222,17 @@ class Pool:
             if endpoint.waiting and endpoint.silent and not current.open:
                 self._rescue(endpoint, now)
 
+    def suspect(self, endpoint: Endpoint) -> None:
+        """Prefer others for a moment, since this worker could not connect to `endpoint`.
+
+        Until all know of it, it would attract requests: what refuses them has the fewest in flight.
+        """
+        now = monotonic()
+        known = endpoint.suspected_until > now
+        endpoint.suspected_until = now + _SUSPICION
+        if not known:
+            self.refresh(now)
+
     def _rescue(self, endpoint: Endpoint, now: float) -> None:
         if "down" not in self.retries.on:
             return
@@ -231,16 +245,19 @@ class Pool:
         """Do what time brings; called ten times a second, in the hub, so nothing here may block."""
         if self._view[_EPOCH] != self._epoch:
             self.refresh(now)
+        if now >= self._rotation.until:
+            self.refresh(now)
         for endpoint in self.endpoints:
             endpoint.idle.retire(now)
             endpoint.end_trial(now)
+            endpoint.note_waiting()
         if now >= self._next_sample:
             self._next_sample = now + _SAMPLING
             self._sample(now)
 
     def _sample(self, now: float) -> None:
         self._budget.sample(now, *self._totals())
-        if self._rotation.ramping:
+        if self._rotation.ramping or any(one.waiting and one.silent for one in self.endpoints):
             self.refresh(now)
         if self.queue is not None:
             completed = sum(endpoint.completed() for endpoint in self.endpoints)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from lbg.balancing.load import load
+from lbg.net.deadline import NEVER
 from lbg.state.layout import Ejection
 from lbg.upstream.slow_start import factor
 
@@ -16,19 +18,23 @@ if TYPE_CHECKING:
 
     Policy = Callable[[Sequence[Endpoint]], Balancer[Endpoint]]
 
+_REMEMBERED: Final = 10.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """The balancers to ask, one after the other, and the endpoints that await a trial.
 
-    `backups` join when no other endpoint is usable. `ramping` tells that weights still grow. `open` is
-    set when nothing is usable and the pool sends requests all the same.
+    First come the endpoints that nothing is held against, then those this worker could not connect to
+    a moment ago, then the backups. It holds `until` then (CLOCK_MONOTONIC seconds) unless a row changes.
+    `ramping` tells that weights still grow. `open` is set when nothing is usable and the pool sends
+    requests all the same.
     """
 
-    primary: Balancer[Endpoint]
-    backups: Balancer[Endpoint]
+    tiers: tuple[Balancer[Endpoint], ...]
     trials: tuple[Endpoint, ...]
     usable: tuple[Endpoint, ...]
+    until: float
     ramping: bool
     open: bool
 
@@ -54,17 +60,25 @@ def rotation(
         endpoint.effective_weight = endpoint.weight * share if share < 1.0 else endpoint.weight
         ramping = ramping or share < 1.0
     if not usable and fail_open:
-        everyone = LeastRecentlyFailed(endpoints)
-        return Rotation(everyone, policy(()), trials, endpoints, ramping, open=True)
-    return Rotation(policy(primaries), policy(backups), trials, tuple(usable), ramping, open=False)
+        everyone = LeastRecentlyFailed(endpoints, now)
+        return Rotation((everyone,), trials, endpoints, NEVER, ramping, open=True)
+    suspects = [one for one in primaries if one.suspected_until > now]
+    tiers = ([one for one in primaries if one.suspected_until <= now], suspects, backups)
+    until = min((one.suspected_until for one in suspects), default=NEVER)
+    balancers = tuple(policy(tier) for tier in tiers if tier)
+    return Rotation(balancers, trials, tuple(usable), until, ramping, open=False)
 
 
 class LeastRecentlyFailed:
-    """The order of a pool that is down and sends requests all the same."""
+    """The order of a pool that is down and sends requests all the same: some may well answer.
 
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+    Only failures of the last seconds before `now` count, and among equals the load.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], now: float) -> None:
         self._endpoints = endpoints
+        self._since = int((now - _REMEMBERED) * 1e9)
 
     def order(self, key: bytes | None, now: float) -> Iterator[Endpoint]:  # noqa: ARG002
         """Yield first the endpoint whose last failure is the longest ago."""
-        return iter(sorted(self._endpoints, key=lambda endpoint: endpoint.last_failed))
+        return iter(sorted(self._endpoints, key=lambda one: (max(one.last_failed, self._since), load(one))))
