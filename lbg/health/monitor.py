@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lbg.health")
 
-_TURN: Final = 0.05  # seconds in which a report of a worker is heard
+_TURN: Final = 0.02  # seconds in which a report is heard: until then a dead endpoint costs retries
 _RETRY_LOCK: Final = 0.1
+_STOPPED: Final = 1.0  # seconds between two turns, after which this process was not running
 _CENSUS: Final = 10.0  # seconds between two
 _COMPLAINTS: Final = 60.0  # seconds between two
 _PARALLEL: Final = 500  # checks at once: 1,000 endpoints that all hang for 2 s are through in 4
@@ -66,6 +67,8 @@ class Monitor:
         self._thread: threading.Thread | None = None
         self._next_complaint = 0.0
         self._next_census = 0.0
+        self._last_turn = monotonic()
+        self._distrusted = 0.0
         self._begin()
 
     def _begin(self) -> None:
@@ -111,11 +114,10 @@ class Monitor:
     def _run(self) -> None:
         if not self._may_write():
             return
-        self._events.open_for_writing()
-        self._adopt()
-        reports = ReportReader(self._cells)
+        reports: ReportReader | None = None
         while not self._stopping.is_set():
             try:
+                reports = reports or self._take_over()
                 self._turn(reports)
             except Exception:
                 # A bug here must not end the watch over all endpoints for the sake of one.
@@ -136,9 +138,15 @@ class Monitor:
             self._stopping.wait(_RETRY_LOCK)
         return False
 
+    def _take_over(self) -> ReportReader:
+        self._events.open_for_writing()
+        self._adopt()
+        return ReportReader(self._cells)
+
     def _adopt(self) -> None:
+        now = monotonic_ns()
         for watched in self._watched.values():
-            watched.adopt()
+            watched.adopt(now)
             row = watched.row
             watched.pool.passive.outlier.restore(
                 watched.slot,
@@ -149,7 +157,7 @@ class Monitor:
                 row[HealthField.EJECTED_SINCE] / _SECOND,
             )
             if watched.pool.passive.outlier.state(watched.slot).ejection is not row.ejection:
-                row[HealthField.EJECTION] = Ejection.NONE
+                self._transitions.restore(watched, "the configuration lets it stay in service")
             if watched.probe is not None and not row[HealthField.CHECKED]:
                 self._unchecked.add(watched.slot)
         self._cells.changed()
@@ -158,6 +166,9 @@ class Monitor:
     def _turn(self, reports: ReportReader) -> None:
         self._take_results()
         now = monotonic()
+        if now - self._last_turn > _STOPPED:  # what was under way meanwhile may well have been answered
+            self._distrusted = now
+        self._last_turn = now
         self._cells.view[Header.HEARTBEAT] = monotonic_ns()
         for passive in self._passive:
             passive.look()
@@ -207,9 +218,7 @@ class Monitor:
             result = watched.probe.check(watched.pool.config.health.timeout)
         except Exception as error:
             log.exception("the check of %s could not be made", watched.url)
-            result = ProbeResult(
-                False, f"the check could not be made: {error}", 0.0, timed_out=False, connected=False
-            )
+            result = ProbeResult.unmade(str(error))
         self._results.put((watched, result))
 
     def _conclude(self, watched: Watched, result: ProbeResult) -> None:
@@ -217,6 +226,7 @@ class Monitor:
         row, now = watched.row, monotonic()
         if not result.made:
             self._complain(result.text, now)
+        if not result.made or (watched.began < self._distrusted and not result.passed):
             watched.postpone(now)
             return
         before = row.health

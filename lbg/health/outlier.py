@@ -59,6 +59,7 @@ class Outlier(Generic[Name]):
         # Past this the length is at its cap, and a higher factor would only be harder to forgive.
         self._most_ejections = max(0, math.ceil(config.max_eject / config.eject) - 1)
         self._out = 0
+        self._watches = config.connect_failures > 0 or config.server_errors > 0
 
     def __repr__(self) -> str:
         return f"<Outlier {self._out} of {len(self._standings)} out, {self._most} at most>"
@@ -78,11 +79,12 @@ class Outlier(Generic[Name]):
     ) -> None:
         """Take up what another process decided of `name`, before anything else is told of it.
 
-        What exceeds the limits, since the pool or its limits have shrunk, is in service again.
+        What exceeds the limits, since the pool or its limits have shrunk, is in service again, and so is
+        everything when detection was switched off.
         """
         standing = self._standings[name]
         standing.ejections = min(ejections, self._most_ejections)
-        if ejection is not Ejection.NONE and self._out < self._most:
+        if ejection is not Ejection.NONE and self._out < self._most and self._watches:
             self._out += 1
             standing.ejection, standing.until = ejection, until
             standing.cause, standing.since = cause, since
@@ -117,10 +119,8 @@ class Outlier(Generic[Name]):
 
         With every other cause switched off it never is.
         """
-        config = self._config
-        watched = config.connect_failures > 0 or config.server_errors > 0
         in_service = self._standings[name].ejection is Ejection.NONE
-        return watched and in_service and self._eject(name, Cause.SILENCE, now, usable)
+        return self._watches and in_service and self._eject(name, Cause.SILENCE, now, usable)
 
     def trial(
         self, name: Name, passed: bool, now: float, usable: Container[Name] | None = None

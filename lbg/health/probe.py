@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from lbg.health.http_probe import HttpCheck
-from lbg.health.tcp_probe import NO_DESCRIPTOR, CheckFailed, Dialer, OutOfTime, tcp_check
+from lbg.health.tcp_probe import CheckFailed, Dialer, OutOfTime, tcp_check
+from lbg.net.faults import OWN_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +87,7 @@ class _TimedProbe:
             text = f"{late} after {float(timeout)} s"
             timed_out = True
         except CheckFailed as failure:
-            if isinstance(failure.__cause__, OSError) and failure.__cause__.errno in NO_DESCRIPTOR:
+            if _is_our_fault(failure.__cause__):
                 return ProbeResult.unmade(str(failure))
             text = str(failure)
         finally:
@@ -94,6 +97,12 @@ class _TimedProbe:
         if passed:
             text += f" in {max(1, round(seconds * 1000))} ms"
         return ProbeResult(passed, _plain(text), seconds, timed_out, line is not None)
+
+
+def _is_our_fault(cause: BaseException | None) -> bool:
+    # TLS and the resolver have numbers of their own: 1 is any TLS failure, and EPERM.
+    foreign = isinstance(cause, (ssl.SSLError, socket.gaierror))
+    return isinstance(cause, OSError) and not foreign and cause.errno in OWN_FAULTS
 
 
 def _plain(text: str) -> str:

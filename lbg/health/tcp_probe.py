@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SocketAddress = Any  # what connect() takes: its form is the family's
 
-NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
 
 
@@ -77,11 +77,12 @@ class Line:
 class Dialer:
     """Connects to one address, a new connection each time."""
 
-    __slots__ = ("_address", "_literal")
+    __slots__ = ("_address", "_literal", "_resolved")
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._literal = _literal(address)
+        self._resolved: list[tuple[int, SocketAddress]] = []
 
     def __repr__(self) -> str:
         return f"<Dialer {self._address}>"
@@ -106,8 +107,11 @@ class Dialer:
         except OSError as error:
             if error.errno in _NO_SUCH_NAME:
                 raise CheckFailed(f"name not found: {host}") from error
+            if self._resolved:
+                return self._resolved  # an outage of the resolver is none of the endpoint
             raise CheckFailed(f"name look-up failed: {in_words(error)}") from error
-        return [(family, sockaddr) for family, _, _, _, sockaddr in found]
+        self._resolved = [(family, sockaddr) for family, _, _, _, sockaddr in found]
+        return self._resolved
 
 
 def tcp_check(_: Wire) -> str:
@@ -125,7 +129,7 @@ def left(deadline: float, what: str) -> float:
 
 def in_words(error: OSError) -> str:
     """Say what an error of the system means, without numbers and addresses."""
-    if error.errno in NO_DESCRIPTOR:
+    if error.errno in _NO_DESCRIPTOR:
         return "no file descriptors left"
     return (error.strerror or "unknown reason").lower()
 

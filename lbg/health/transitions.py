@@ -48,7 +48,7 @@ class Transitions:
         row[HealthField.SINCE] = now
         if health is Health.UP and before is Health.DOWN:
             self._ramp(watched)
-        lasted = (now - since) / _SECOND if since else 0.0
+        lasted = (now - since) / _SECOND if before is not Health.UNKNOWN else 0.0
         if health is Health.UP:
             self._tell(watched, "up", text, f"was down for {span(lasted)}" if lasted else "", lasted)
         else:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lbg.health.counter import HealthCounter
+from lbg.state.condition import patience
 from lbg.state.health_row import HealthRow
-from lbg.state.layout import RESPONSES, Health, HealthField, counters
+from lbg.state.layout import RESPONSES, Field, Health, HealthField
 
 if TYPE_CHECKING:
     from lbg.config.pools import EndpointConfig, PoolConfig
@@ -48,21 +49,23 @@ class Watched:
         self.running = False
         self.checked = False
         self._cells = cells
-        self._began = 0.0
+        self.began = 0.0
         self._answered = 0
 
     def __repr__(self) -> str:
         return f"<Watched {self.pool.name} {self.url} {self.row!r} due={self.due:.1f}>"
 
-    def adopt(self) -> None:
-        """Go on from what the row says: another control worker may have written it."""
+    def adopt(self, now: int) -> None:
+        """Go on from what the row says: another control worker may have written it. `now` is in ns."""
         row = self.row
         if self.probe is None:
             row[HealthField.HEALTH] = Health.UNKNOWN
             row[HealthField.CHECKED] = 0
             return
-        if row.health is Health.UNKNOWN:
+        if row.health is Health.UNKNOWN or now - row[HealthField.CHECKED] > patience(self.pool.config.health):
+            row[HealthField.HEALTH] = Health.UNKNOWN  # nobody has looked for a while
             row[HealthField.COUNT] = self.counter.start
+            row[HealthField.CHECKED] = 0
         else:
             up = row.health is Health.UP
             row[HealthField.COUNT] = self.counter.clamp(row[HealthField.COUNT], up)
@@ -70,13 +73,13 @@ class Watched:
     def begin(self, now: float) -> None:
         """Note that a check begins."""
         self.running = True
-        self._began = now
+        self.began = now
         self._answered = self._responses()
 
     def hasten(self, now: float) -> None:
         """Check soon: a request could not connect."""
         if self.probe is not None:
-            soonest = self._began + _HASTE * self.pool.config.health.fast_interval
+            soonest = self.began + _HASTE * self.pool.config.health.fast_interval
             self.due = min(self.due, max(now, soonest))
 
     def postpone(self, now: float) -> None:
@@ -86,18 +89,16 @@ class Watched:
 
     def end(self, result: ProbeResult, now: float) -> None:
         """Note how a check went, and when the next one is due. Flips are for the caller to see."""
+        self.running = False
         row = self.row
         row[HealthField.COUNT] = self.counter.observe(row[HealthField.COUNT], result.passed)
         row[HealthField.CHECK_TOOK] = int(result.seconds * 1e9)
         row.add(HealthField.CHECKS_PASSED if result.passed else HealthField.CHECKS_FAILED)
         row[HealthField.CHECKED] = int(now * 1e9)
-        if not result.passed:
-            row[HealthField.FAILED] = row[HealthField.CHECKED]
         interval = self._interval(result)
         # The first ones all begin together: from the second on they are spread over the interval.
         spread = random.uniform(1 - _JITTER, 1 + _JITTER) if self.checked else random.uniform(0.5, 1.0)  # noqa: S311
-        self.due = max(now, self._began + interval * spread)
-        self.running = False
+        self.due = max(now, self.began + interval * spread)
         self.checked = True
 
     def _interval(self, result: ProbeResult) -> float:
@@ -111,9 +112,9 @@ class Watched:
 
     @property
     def silent(self) -> bool:
-        """Whether no request was answered since the check began, though some are under way."""
-        under_way = self._cells.in_flight(counters(0, self.slot))
-        return under_way > 0 and self._responses() == self._answered
+        """Whether no request was answered since the check began, though some wait for it."""
+        waiting = self._cells.total(self.slot, Field.AWAITING)
+        return waiting > 0 and self._responses() == self._answered
 
     def _responses(self) -> int:
         return sum(self._cells.total(self.slot, field) for field in RESPONSES)

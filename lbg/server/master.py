@@ -219,14 +219,6 @@ def _raise_descriptor_limit(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
-
-
 def _mend_restart_command(args: list[str]) -> None:
     """Let USR2 work after `python -m gunicorn`.
 

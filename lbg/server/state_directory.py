@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from lbg.config.snapshot import Snapshot
@@ -13,14 +12,11 @@ from lbg.state import directory
 from lbg.state.cells import FILE, Cells, Damaged
 from lbg.state.directory import Claim, Unusable
 from lbg.state.document import Published, decode_slots, encode
-from lbg.state.health_row import HealthRow
 from lbg.state.layout import (
     ENDPOINT_SLOTS,
     POOL_SLOTS,
     WORKER_SLOTS,
     Header,
-    Health,
-    HealthField,
     NoSlot,
     WorkerField,
     assign_slots,
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lbg.master")
 
-_OUTDATED: Final = 60_000_000_000  # ns
 NO_SLOT: Final = -1  # of a worker that is not even listed
 _HANDOVER: Final = "LBG_STATE_HANDOVER"  # at USR2: the descriptor of the lock, and 1 for a fresh directory
 
@@ -80,7 +75,7 @@ class StateDirectory:
                 reasons.append(explain(error, configured or "the state directory"))
                 continue
             log.info("state directory: %s%s", state.path, "".join(f" ({reason})" for reason in reasons))
-            state.begin_checks_anew(monotonic_ns())
+            state.cells.view[Header.CHECKED] = 0  # not ready before a first round of checks
             return state
         if configured:
             raise Unusable(f"{directory.VARIABLE}: {reasons[0]}")
@@ -95,19 +90,6 @@ class StateDirectory:
             if isinstance(error, (OSError, Damaged)):
                 raise Unusable(explain(error, claim.path)) from error
             raise
-
-    def begin_checks_anew(self, now: int) -> None:
-        """Ask for a first round of checks, and take for unknown what nobody has checked for a while.
-
-        `now` is CLOCK_MONOTONIC nanoseconds.
-        """
-        self.cells.view[Header.CHECKED] = 0
-        endpoints, _ = self._slots
-        for slot in endpoints.values():
-            row = HealthRow(self.cells, slot)
-            if now - row[HealthField.CHECKED] > _OUTDATED:
-                row[HealthField.HEALTH] = Health.UNKNOWN
-                row[HealthField.SINCE] = row[HealthField.CHECKED] = 0
 
     def publish(self, config: Config, source: str) -> None:
         """Give `config` to the workers that start from now on.

@@ -58,8 +58,8 @@ _NO_ALLOCATION: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL})  # from file
 
 _WORKERS: Final = int(Header.WORKERS)
 _EPOCH: Final = int(Header.EPOCH)
-_IN_FLIGHT: Final = int(Field.IN_FLIGHT)
-_WAITING: Final = int(PoolField.WAITING)
+_GAUGES: Final = (Field.IN_FLIGHT, Field.AWAITING)
+_POOL_GAUGES: Final = (PoolField.WAITING, PoolField.OLDEST)
 _CHOICES: Final = {HealthField.HEALTH: Health, HealthField.EJECTION: Ejection, HealthField.EJECTED_FOR: Cause}
 
 _MAPPED: Final[dict[Path, Cells]] = {}  # by this process, or by the one that forked it
@@ -166,17 +166,14 @@ class Cells(CellLocks):
         first = counters(0, endpoint) + field
         return sum(self.view[first : first + self.view[_WORKERS] * AREA : AREA])
 
-    def in_flight(self, base: int) -> int:
-        """Return the requests in flight over all workers; `base` is `counters(0, endpoint)`."""
-        view = self.view
-        workers = view[_WORKERS]
-        first = base + _IN_FLIGHT
-        return view[first] if workers == 1 else sum(view[first : first + workers * AREA : AREA])
-
     def pool_total(self, pool: int, field: PoolField) -> int:
         """Return the sum over all workers, the dead ones included."""
+        return sum(self.pool_each(pool, field))
+
+    def pool_each(self, pool: int, field: PoolField) -> list[int]:
+        """Return what each worker, the dead ones included, says of `pool`."""
         first = pool_row(0, pool) + field
-        return sum(self.view[first : first + self.view[_WORKERS] * AREA : AREA])
+        return self.view[first : first + self.view[_WORKERS] * AREA : AREA].tolist()
 
     def changed(self) -> None:
         """Tell all workers that the row of an endpoint has changed. For the control worker only."""
@@ -203,13 +200,13 @@ class Cells(CellLocks):
             self._clear(range(row, row + size))
         for worker in range(self.view[_WORKERS]):
             row = counters(worker, endpoint)
-            self._clear(row + field for field in Field if field != _IN_FLIGHT)
+            self._clear(row + field for field in Field if field not in _GAUGES)
 
     def clear_pool(self, pool: int) -> None:
         """Forget all about `pool` but who is waiting: its slot goes to another one."""
         for worker in range(self.view[_WORKERS]):
             row = pool_row(worker, pool)
-            self._clear(row + field for field in PoolField if field != _WAITING)
+            self._clear(row + field for field in PoolField if field not in _POOL_GAUGES)
 
     def _clear(self, cells: Iterable[int]) -> None:
         for index in cells:
@@ -245,9 +242,10 @@ class Cells(CellLocks):
     def forget(self, worker: int, pid: int) -> None:
         """Take a dead worker's row and gauges away, unless another process has the slot by now."""
         row = worker_row(worker)
-        if self.view[row + WorkerField.PID] == pid:
-            self._clear_gauges(worker)
-            self.view[row + WorkerField.PID] = 0
+        with self.locked(row):  # a new worker may take the slot at this moment
+            if self.view[row + WorkerField.PID] == pid:
+                self._clear_gauges(worker)
+                self.view[row + WorkerField.PID] = 0
 
     def forget_dead(self, known: Container[int] = ()) -> list[int]:
         """Forget the workers that have died; return the slots of the others. Those `known` to live do."""
@@ -279,9 +277,12 @@ class Cells(CellLocks):
     def _clear_gauges(self, worker: int) -> None:
         if worker >= self.view[_WORKERS]:
             return
-        endpoints, pools = counters(worker, 0) + _IN_FLIGHT, pool_row(worker, 0) + _WAITING
-        self._clear(range(endpoints, endpoints + ENDPOINT_SLOTS * FIELDS, FIELDS))
-        self._clear(range(pools, pools + POOL_SLOTS * POOL_FIELDS, POOL_FIELDS))
+        for field in _GAUGES:
+            first = counters(worker, 0) + field
+            self._clear(range(first, first + ENDPOINT_SLOTS * FIELDS, FIELDS))
+        for gauge in _POOL_GAUGES:
+            first = pool_row(worker, 0) + gauge
+            self._clear(range(first, first + POOL_SLOTS * POOL_FIELDS, POOL_FIELDS))
 
 
 def _check_file(path: Path, descriptor: int) -> None:

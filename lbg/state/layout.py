@@ -56,6 +56,7 @@ class Field(IntEnum):
     CONNECT_FAILURES = 5  # of those, the ones that never got a connection
     RESCUES = 6  # requests taken away because the endpoint went down while they waited
     IN_FLIGHT = 7
+    AWAITING = 8  # of these, the ones without a response head; written ten times a second
 
 
 RESPONSES: Final = (Field.RESPONSES_2XX, Field.RESPONSES_3XX, Field.RESPONSES_4XX, Field.RESPONSES_5XX)
@@ -72,6 +73,7 @@ class PoolField(IntEnum):
     QUEUE_FULL = 5
     QUEUE_TIMEOUTS = 6
     NO_HEALTHY = 7  # requests answered 503, or sent by fail_open
+    OLDEST = 8  # since when the first one has been waiting, ns; 0 when nobody is
 
 
 class HealthField(IntEnum):
@@ -84,7 +86,7 @@ class HealthField(IntEnum):
     CHECK_TOOK = 4  # ns
     CHECKS_PASSED = 5
     CHECKS_FAILED = 6
-    FAILED = 7  # when a check or a request last failed
+    FAILED = 7  # when a request last failed
     EJECTION = 8  # an Ejection
     EJECTED_UNTIL = 9
     EJECTIONS = 10  # the factor of the next ejection's length, less one

@@ -64,8 +64,8 @@ class ReportReader:
             written = self._written(worker)
             first = max(self._read.get(worker, 0), written - REPORTS)
             if first < written:
+                self._read[worker] = written  # before they are decoded: a damaged one is not read again
                 found += [self._at(worker, number) for number in range(first, written)]
-                self._read[worker] = written
         return sorted(found)
 
     def _at(self, worker: int, number: int) -> Report:
