@@ -15,7 +15,7 @@ from lbg.proxy.handler import ProxyHandler
 from lbg.proxy.record import Record
 from lbg.proxy.request_head import HeadBuilder
 from lbg.routing.table import Route, RouteTable
-from tests.unit.upstream.pools import pool_of
+from tests.unit.upstream.pools import a_fleet, pool_of
 from tests.unit.upstream.scripted_endpoint import Answer, ScriptedEndpoint, read_head
 
 
@@ -104,7 +104,7 @@ class Proxy:
 
     def in_flight(self) -> int:
         """Return how many requests have not ended."""
-        return sum(endpoint.counts()["in_flight"] for endpoint in self.endpoints)
+        return sum(endpoint.in_flight() for endpoint in self.endpoints)
 
 
 def base(method: str = "GET", peer: str = "9.9.9.9") -> dict[str, Any]:
@@ -128,12 +128,9 @@ def proxy(
 ) -> Iterator[Proxy]:
     """Lend a proxy whose endpoints, one for each of `answers`, behave so on their first connection."""
     received: list[bytes] = []
-    endpoints = [ScriptedEndpoint(*[_noting(answer, received)] * 3) for answer in answers]
-    try:
+    with a_fleet() as fleet:
+        endpoints = [fleet.endpoint(*[_noting(answer, received)] * 3) for answer in answers]
         yield Proxy(endpoints, CATCH_ALL if routes is None else routes, received, **pool)
-    finally:
-        for endpoint in endpoints:
-            endpoint.shut()
 
 
 def _noting(answer: bytes | Answer | UpstreamError, received: list[bytes]) -> Answer | UpstreamError:

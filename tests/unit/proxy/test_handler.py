@@ -118,7 +118,7 @@ def test_a_failure_is_answered_in_the_form_the_client_asked_for(caplog: pytest.L
     assert answered.values("content-type") == ["application/problem+json"]
     assert answered.values("proxy-status") == ['lbg; error=connection_refused; details="connect_refused"']
     assert answered.values("x-request-id") == [answered.record.request_id]
-    assert "127.0.0.1:8000: connect refused; 127.0.0.1:8000: connect refused; gave up" in caplog.text
+    assert "127.0.0.1:8000: connect refused; 127.0.0.1:8001: connect refused; gave up" in caplog.text
 
 
 def test_what_the_client_did_wrong_is_not_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -25,3 +25,14 @@ def test_failures_of_one_request_are_not_anothers() -> None:
     first, second = Record("a"), Record("b")
     first.failed(ScriptedEndpoint(), UpstreamError("upstream_reset", "x", sent=Sent.WRITTEN))
     assert second.failures == ()
+
+
+def test_the_story_names_answers_worth_another_try_and_a_pool_that_failed_open() -> None:
+    record = Record("id1")
+    record.failed(ScriptedEndpoint(), UpstreamError("connect_refused", "connect refused", sent=Sent.NOTHING))
+    record.passed_over(ScriptedEndpoint(slot=1), 503)
+    record.failed_open = True
+    assert record.story() == (
+        "127.0.0.1:8000: connect refused; 127.0.0.1:8001: status 503; "
+        "sent although no endpoint is healthy (fail_open)"
+    )

@@ -16,12 +16,10 @@ from lbg.state import directory
 from lbg.state.cells import FILE, Cells
 from lbg.state.directory import Unusable
 from lbg.state.document import Published, decode
-from lbg.state.health_row import HealthRow
 from lbg.state.layout import (
     WORKER_SLOTS,
     Field,
     Header,
-    Health,
     HealthField,
     NoSlot,
     WorkerField,
@@ -251,19 +249,6 @@ def test_a_successor_finds_health_counters_and_slots(
 def test_a_successor_asks_for_a_first_round_of_checks(state: StateDirectory) -> None:
     state.cells.view[Header.CHECKED] = 1
     assert restart(state).cells.view[Header.CHECKED] == 0
-
-
-@pytest.mark.parametrize(
-    ("age", "health"), [(59, Health.DOWN), (61, Health.UNKNOWN)], ids=["a moment ago", "long ago"]
-)
-def test_a_successor_believes_only_checks_that_are_not_old(
-    state: StateDirectory, age: int, health: Health
-) -> None:
-    row = HealthRow(state.cells, 0)
-    row[HealthField.HEALTH] = Health.DOWN
-    row[HealthField.CHECKED] = 1
-    state.begin_checks_anew(1 + age * 1_000_000_000)
-    assert row.health is health
 
 
 def test_a_successor_forgets_dead_workers_and_their_gauges(state: StateDirectory) -> None:

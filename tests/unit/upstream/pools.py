@@ -62,8 +62,9 @@ class Fleet:
         return [(report.endpoint, report.kind) for report in self._reader.take()]
 
     def pool_counts(self) -> dict[str, int]:
-        """Return what the cells say of the pool, without what is zero."""
-        totals = {field.name.lower(): self.cells.pool_total(0, field) for field in PoolField}
+        """Return what the cells count of the pool, without what is zero."""
+        fields = set(PoolField) - {PoolField.OLDEST}
+        totals = {field.name.lower(): self.cells.pool_total(0, field) for field in fields}
         return {name: total for name, total in totals.items() if total}
 
     def in_flight(self) -> int:

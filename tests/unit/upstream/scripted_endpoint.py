@@ -114,8 +114,9 @@ class ScriptedEndpoint(Endpoint):
         return len(self.timeouts)
 
     def counts(self) -> dict[str, int]:
-        """Return what its cells say, without what is zero."""
-        totals = {field.name.lower(): self.cells.total(self.slot, field) for field in Field}
+        """Return what its cells say, without what is zero and the gauge that only a tick writes."""
+        fields = set(Field) - {Field.AWAITING}
+        totals = {field.name.lower(): self.cells.total(self.slot, field) for field in fields}
         return {name: total for name, total in totals.items() if total}
 
     def becomes(self, **fields: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from lbg.config.pools import ConnectionsConfig, EndpointConfig
 from lbg.state.cells import Cells
 from lbg.state.health_row import HealthRow
-from lbg.state.layout import Cause, Ejection, Field, Health, HealthField, Kind, counters
+from lbg.state.layout import WORKER_SLOTS, Cause, Ejection, Field, Health, HealthField, Kind, counters
 from lbg.state.reports import ReportReader
 from lbg.upstream import endpoint as module
 from lbg.upstream.endpoint import Endpoint, Reporter
@@ -41,9 +41,10 @@ def test_counts_go_to_the_cells_of_its_worker_and_slot() -> None:
         Field.FAILURES: 2,
         Field.CONNECT_FAILURES: 1,
         Field.RESCUES: 0,
-        Field.IN_FLIGHT: 1,
+        Field.IN_FLIGHT: 8,
+        Field.AWAITING: 0,
     }
-    assert sum(cells.view[counters(0, 0) :]) == 11
+    assert sum(cells.view[counters(0, 0) :]) == 18
 
 
 def test_a_client_that_left_counts_as_nothing() -> None:
@@ -74,9 +75,20 @@ def test_requests_in_flight_and_completed_are_summed_over_workers() -> None:
         one.began()
         one.began()
         one.answered(200)
+        one.left()
     there.failed(connected=True)
     assert (here.in_flight(), there.in_flight()) == (2, 2)
     assert (here.completed(), there.completed()) == (4, 4)
+
+
+@pytest.mark.parametrize("workers", [1, 2, WORKER_SLOTS])
+def test_what_is_in_flight_is_summed_over_all_workers(workers: int) -> None:
+    cells = Cells.private()
+    for worker in range(workers):
+        cells.register(worker, pid=100 + worker, role=0, generation=1)
+        endpoint(cells, worker=worker, slot=7).began()
+    assert endpoint(cells, slot=7).in_flight() == workers
+    assert endpoint(cells, slot=8).in_flight() == 0
 
 
 def test_there_is_room_up_to_max_requests_over_all_workers() -> None:

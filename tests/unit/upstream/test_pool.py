@@ -3,13 +3,12 @@
 import pytest
 
 from lbg.balancing.power_of_two import PowerOfTwo
-from lbg.errors import Sent, UpstreamError
-from lbg.state.layout import Ejection, Field, Health
+from lbg.state.layout import Ejection, Health
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.pool import Busy, NoEndpoint, Pool
 from tests.unit.upstream.pools import Fleet, pool_of
 from tests.unit.upstream.responses import request_for
-from tests.unit.upstream.scripted_endpoint import OK, answering, stale_then
+from tests.unit.upstream.scripted_endpoint import OK, answering
 
 SECOND = 1_000_000_000  # ns
 
@@ -54,6 +53,7 @@ def test_a_refused_lease_counts_nothing(fleet: Fleet) -> None:
 def test_a_request_is_counted_once_however_often_it_is_tried(fleet: Fleet) -> None:
     first, second = fleet.endpoint(), fleet.endpoint()
     pool = pool_of(first, second)
+    pool.begin_request()
     pool.acquire(None, [], 0.0)
     pool.acquire(None, [first], 0.0)
     assert fleet.pool_counts() == {"requests": 1}
@@ -141,7 +141,7 @@ def test_a_pool_that_is_down_says_what_its_endpoints_met(fleet: Fleet) -> None:
         "all 2 endpoints of pool api are down: "
         "127.0.0.1:8000 down: connect refused; 127.0.0.1:8001 down: status 503"
     )
-    assert fleet.pool_counts() == {"requests": 1, "no_healthy": 1}
+    assert fleet.pool_counts() == {"no_healthy": 1}
 
 
 def test_only_the_first_endpoints_of_a_large_pool_are_described(fleet: Fleet) -> None:
@@ -175,7 +175,7 @@ def test_a_pool_that_fails_open_goes_on_and_says_so(fleet: Fleet, caplog: pytest
     assert picks(pool, 1, [second]) == [first]
     assert pool.failing_open
     assert caplog.text.count("requests are sent all the same, as when_all_down says") == 1
-    assert fleet.pool_counts() == {"requests": 2, "no_healthy": 2}
+    assert fleet.pool_counts() == {"no_healthy": 2}
 
 
 def test_a_pool_that_failed_open_is_as_before_when_one_is_back(fleet: Fleet) -> None:
@@ -270,7 +270,8 @@ def test_the_budget_is_a_share_of_the_requests_of_all_workers() -> None:
     for pool in pools:
         pool.tick(0.0)
     for pool in pools:
-        picks(pool, 60)
+        for _ in range(60):
+            pool.begin_request()
     granted = [pools[number % 2].may_retry(1.0) for number in range(70)]
     assert granted == [True] * 60 + [False] * 10
     assert fleet.pool_counts() == {"requests": 120, "retries": 60, "retries_denied": 10}
@@ -293,94 +294,3 @@ def test_a_tick_retires_idle_connections(fleet: Fleet) -> None:
     assert len(endpoint.idle) == 1
     pool.tick(1e12)
     assert len(endpoint.idle) == 0
-
-
-@pytest.fixture
-def on_trial(fleet: Fleet) -> tuple[Pool, Endpoint, Endpoint]:
-    """Give a pool, its endpoint on trial and its endpoint in service."""
-    trial, other = fleet.endpoint(answering(OK, OK)), fleet.endpoint(answering(*[OK] * 9))
-    trial.becomes(ejection=Ejection.TRIAL)
-    return pool_of(trial, other), trial, other
-
-
-Trial = tuple[Pool, Endpoint, Endpoint]
-
-
-def test_one_request_tries_an_endpoint_on_trial(on_trial: Trial) -> None:
-    pool, trial, other = on_trial
-    lease = pool.acquire(None, [], 0.0)
-    assert (lease.endpoint, lease.trial) == (trial, True)
-    assert picks(pool, 3) == [other] * 3
-
-
-def test_a_request_that_was_at_the_endpoint_does_not_try_it(on_trial: Trial) -> None:
-    pool, trial, other = on_trial
-    assert picks(pool, 1, [trial]) == [other]
-    assert picks(pool, 1) == [trial]
-
-
-def test_a_trial_keeps_the_limit(fleet: Fleet) -> None:
-    trial, other = fleet.endpoint(max_requests=1), fleet.endpoint()
-    pool = pool_of(trial, other)
-    lease = pool.acquire(None, [other], 0.0)
-    trial.becomes(ejection=Ejection.TRIAL)
-    assert picks(pool, 1) == [other]
-    lease.cancel()
-    assert picks(pool, 1) == [trial]
-
-
-def test_a_trial_that_nobody_used_is_given_back(on_trial: Trial) -> None:
-    pool, trial, _ = on_trial
-    pool.acquire(None, [], 0.0).cancel()
-    assert trial.in_flight() == 0
-    assert picks(pool, 1) == [trial]
-
-
-def test_after_a_verdict_nobody_heard_the_next_request_tries_it(
-    on_trial: Trial, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lbg.upstream.endpoint.monotonic", lambda: 100.0)
-    pool, trial, other = on_trial
-    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
-    pool.tick(100.5)
-    assert picks(pool, 1) == [other]
-    pool.tick(101.0)
-    assert picks(pool, 1) == [trial]
-
-
-@pytest.mark.parametrize("verdict", [Ejection.NONE, Ejection.EJECTED])
-def test_a_trial_ends_when_its_verdict_shows(fleet: Fleet, on_trial: Trial, verdict: Ejection) -> None:
-    pool, trial, _ = on_trial
-    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
-    row = fleet.endpoints[0]
-    row.becomes(ejection=verdict)
-    pool.tick(0.0)
-    assert trial.begin_trial()
-
-
-def test_a_free_try_of_a_trial_is_the_trial_still(fleet: Fleet) -> None:
-    trial, other = fleet.endpoint(stale_then(OK)), fleet.endpoint()
-    pool = pool_of(trial, other)
-    b"".join(pool.acquire(None, [other], 0.0).exchange(request_for(), fresh=False))
-    trial.becomes(ejection=Ejection.TRIAL)
-    lease = pool.acquire(None, [], 0.0)
-    with pytest.raises(UpstreamError):
-        lease.exchange(request_for(), fresh=False)
-    again = lease.another()
-    assert again is not None
-    assert (again.endpoint, again.trial) == (trial, True)
-    assert picks(pool, 1) == [other]
-
-
-def test_a_free_try_does_not_exceed_the_limit() -> None:
-    fleet = Fleet(workers=2)
-    here = fleet.endpoint(UpstreamError("upstream_reset_reused", "x", sent=Sent.NOTHING), max_requests=1)
-    there = fleet.in_worker(1, here)
-    lease = pool_of(here).acquire(None, [], 0.0)
-    with pytest.raises(UpstreamError):
-        lease.exchange(request_for(), fresh=False)
-    elsewhere = pool_of(there, worker=1).acquire(None, [], 0.0)
-    assert lease.another() is None
-    elsewhere.cancel()
-    assert lease.another() is not None
-    assert fleet.cells.total(here.slot, Field.IN_FLIGHT) == 1

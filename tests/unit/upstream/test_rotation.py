@@ -1,7 +1,6 @@
 """Which endpoints of a pool take requests, and with which weight."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -21,8 +20,9 @@ def rotate(
     return rotation(endpoints, RoundRobin, now=now, slow_start=slow_start, fail_open=fail_open)
 
 
-def order(balancer: Any) -> list[Endpoint]:
-    return list(balancer.order(None, 0.0))
+def tiers(current: Rotation, now: float = 0.0) -> list[list[Endpoint]]:
+    """Return the endpoints in the order in which they are asked, tier by tier."""
+    return [list(balancer.order(None, now)) for balancer in current.tiers]
 
 
 DOWN = {"health": Health.DOWN}
@@ -44,7 +44,7 @@ def test_what_is_down_ejected_or_on_trial_is_left_out(four: Sequence[ScriptedEnd
     for endpoint, fields in zip(four, (DOWN, EJECTED, TRIAL), strict=False):
         endpoint.becomes(**fields)
     current = rotate(*four)
-    assert (current.usable, order(current.primary)) == ((four[3],), [four[3]])
+    assert (current.usable, tiers(current)) == ((four[3],), [[four[3]]])
     assert current.trials == (four[2],)
 
 
@@ -63,10 +63,9 @@ def test_an_endpoint_that_is_down_has_no_trial(four: Sequence[ScriptedEndpoint])
     assert rotate(*four).trials == ()
 
 
-def test_backups_are_apart(fleet: Fleet) -> None:
+def test_backups_come_after_all_others(fleet: Fleet) -> None:
     first, backup = fleet.endpoint(), fleet.endpoint(backup=True)
-    current = rotate(first, backup)
-    assert (order(current.primary), order(current.backups)) == ([first], [backup])
+    assert tiers(rotate(backup, first)) == [[first], [backup]]
 
 
 def test_a_backup_has_its_trial_only_when_no_primary_is_usable(fleet: Fleet) -> None:
@@ -81,7 +80,7 @@ def test_when_all_are_down_nobody_is_used(four: Sequence[ScriptedEndpoint]) -> N
     for endpoint in four:
         endpoint.becomes(**DOWN)
     current = rotate(*four)
-    assert (current.usable, current.open, order(current.primary)) == ((), False, [])
+    assert (current.usable, current.open, tiers(current)) == ((), False, [])
 
 
 def test_a_pool_that_fails_open_uses_all_then_the_least_recently_failed_first(
@@ -91,9 +90,9 @@ def test_a_pool_that_fails_open_uses_all_then_the_least_recently_failed_first(
         endpoint.becomes(**DOWN, failed=failed)
     current = rotate(*four, fail_open=True)
     assert (current.usable, current.open) == (tuple(four), True)
-    assert order(current.primary) == [four[1], four[3], four[0], four[2]]
+    assert tiers(current) == [[four[1], four[3], four[0], four[2]]]
     four[1].becomes(failed=50)
-    assert order(current.primary)[0] is four[3]
+    assert tiers(current) == [[four[3], four[0], four[2], four[1]]]
 
 
 def test_a_pool_that_fails_open_does_so_only_when_all_are_down(four: Sequence[ScriptedEndpoint]) -> None:
