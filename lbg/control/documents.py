@@ -67,7 +67,8 @@ class Documents:
         policies = config.model_dump(mode="json", include=_POLICIES)
         # Chosen by name: the header fields of a check may hold a secret.
         policies["health"] = config.health.model_dump(mode="json", include=_HEALTH)
-        counts = {field.name.lower(): self._cells.pool_total(pool_slot, field) for field in PoolField}
+        counted = (field for field in PoolField if field is not PoolField.OLDEST)
+        counts = {field.name.lower(): self._cells.pool_total(pool_slot, field) for field in counted}
         usable = sum(endpoint["usable"] for endpoint in endpoints)
         return {"usable": usable, **counts, **policies, "endpoints": endpoints}
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lbg.state.cells import Cells
 
 _JITTER: Final = 0.1
+_BELIEVED: Final = 30_000_000_000  # ns: a reload takes longer than three short intervals
 _HASTE: Final = 0.25  # of the fast interval: between the beginnings of two checks that are in a hurry
 
 
@@ -62,7 +63,8 @@ class Watched:
             row[HealthField.HEALTH] = Health.UNKNOWN
             row[HealthField.CHECKED] = 0
             return
-        if row.health is Health.UNKNOWN or now - row[HealthField.CHECKED] > patience(self.pool.config.health):
+        age = now - row[HealthField.CHECKED]
+        if row.health is Health.UNKNOWN or age > max(_BELIEVED, patience(self.pool.config.health)):
             row[HealthField.HEALTH] = Health.UNKNOWN  # nobody has looked for a while
             row[HealthField.COUNT] = self.counter.start
             row[HealthField.CHECKED] = 0
