@@ -33,8 +33,16 @@ def settings() -> dict[str, Any]:
         "when_ready": MASTER.when_ready,
         "pre_fork": MASTER.pre_fork,
         "post_fork": MASTER.post_fork,
+        "post_worker_init": start_application,
         "child_exit": MASTER.child_exit,
         "on_reload": MASTER.on_reload,
         "pre_exec": MASTER.pre_exec,
         "on_exit": MASTER.on_exit,
     }
+
+
+def start_application(worker: Any) -> None:
+    """Let the application begin what goes on beside requests, whatever class its worker has."""
+    start = getattr(worker.wsgi, "start", None)
+    if start is not None:
+        start()

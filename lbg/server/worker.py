@@ -44,7 +44,6 @@ class ProxyWorker(GeventWorker):
         service = Service(self.wsgi, self.settings)
         pool = Pool(self.worker_connections)
         acceptors = self._acceptors(service, pool)
-        self._tell_application("start")
         for acceptor in acceptors:
             acceptor.start()
         self._heed_early_signals()
@@ -60,14 +59,10 @@ class ProxyWorker(GeventWorker):
         for acceptor in acceptors:
             acceptor.close()
         service.stop()
-        self._tell_application("stop")
+        stop = getattr(self.wsgi, "stop", None)
+        if stop is not None:
+            stop()
         self._drain(pool)
-
-    def _tell_application(self, moment: str) -> None:
-        """Call `start` or `stop` of the application, if it has them: when to work beside its requests."""
-        call = getattr(self.wsgi, moment, None)
-        if call is not None:
-            call()
 
     def _heed_early_signals(self) -> None:
         """Stop if told so before our own handlers were there.

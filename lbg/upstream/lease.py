@@ -189,6 +189,7 @@ class Lease:
         if self._ended:
             return error
         self._ended = True
+        self.endpoint.waiting.discard(self)  # there is nothing left to rescue
         if not isinstance(error, UpstreamError):
             self._end_unjudged()
             self.endpoint.left()

@@ -88,9 +88,9 @@ class Queue:
         """
         waiter = Waiter(acquire, choosy=choosy)
         self._join(waiter)
-        self.freed()
         unused = True
         try:
+            self.freed()
             lease: Lease = waiter.turn.get(timeout=max(0.0, min(self._timeout, timeout)))
             unused = False
         except gevent.Timeout:
@@ -137,7 +137,8 @@ class Queue:
 
     def _is_first(self, waiter: Waiter) -> bool:
         """Return whether nobody waits for longer in another worker, unless that was stopped."""
-        gone = waiter.since - int((self._timeout + _SLACK) * 1e9)
+        # At least 0, which is nobody: soon after a boot all times are small.
+        gone = max(0, waiter.since - int((self._timeout + _SLACK) * 1e9))
         return not any(gone < since < waiter.since for since in self._tally.each(PoolField.OLDEST))
 
     def _note_oldest(self) -> None:

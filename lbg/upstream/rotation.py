@@ -60,7 +60,7 @@ def rotation(
         endpoint.effective_weight = endpoint.weight * share if share < 1.0 else endpoint.weight
         ramping = ramping or share < 1.0
     if not usable and fail_open:
-        everyone = LeastRecentlyFailed(endpoints, now)
+        everyone = LeastRecentlyFailed(endpoints)
         return Rotation((everyone,), trials, endpoints, NEVER, ramping, open=True)
     suspects = [one for one in primaries if one.suspected_until > now]
     tiers = ([one for one in primaries if one.suspected_until <= now], suspects, backups)
@@ -75,10 +75,10 @@ class LeastRecentlyFailed:
     Only failures of the last seconds before `now` count, and among equals the load.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], now: float) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
         self._endpoints = endpoints
-        self._since = int((now - _REMEMBERED) * 1e9)
 
     def order(self, key: bytes | None, now: float) -> Iterator[Endpoint]:  # noqa: ARG002
         """Yield first the endpoint whose last failure is the longest ago."""
-        return iter(sorted(self._endpoints, key=lambda one: (max(one.last_failed, self._since), load(one))))
+        since = int((now - _REMEMBERED) * 1e9)
+        return iter(sorted(self._endpoints, key=lambda one: (max(one.last_failed, since), load(one))))

@@ -142,7 +142,11 @@ def test_a_request_id_that_cannot_be_one_is_replaced(trusting: Proxied, bad: str
 
 def test_the_id_of_a_request_is_in_its_failure_and_in_the_log(lbg: StartLbg) -> None:
     process = lbg(
-        {"server": {"trusted_proxies": ["127.0.0.0/8"]}, **one_pool("http://127.0.0.1:1")}, workers=1
+        {
+            "server": {"trusted_proxies": ["127.0.0.0/8"]},
+            **one_pool("http://127.0.0.1:1", health={"type": "none"}),
+        },
+        workers=1,
     )
     response = fetch(process.address, headers=[("X-Request-Id", "find-me-again")])
     assert response.status == 502
@@ -225,7 +229,7 @@ def test_two_in_a_row_tell_the_whole_way(lbg: StartLbg) -> None:
 
 def test_a_loop_ends_at_its_second_turn(tmp_path: Path) -> None:
     process = LbgProcess("", tmp_path)
-    process.write_config(one_pool(process.url))
+    process.write_config(one_pool(process.url, health={"type": "none"}))
     with process:
         response = fetch(process.address)
         (endpoint,) = process.status()["pools"]["main"]["endpoints"]

@@ -1,5 +1,6 @@
 """What happens to requests, listeners and state when processes are killed, reloaded, replaced and stopped."""
 
+import fcntl
 import os
 import re
 import signal
@@ -17,13 +18,15 @@ from tests.conftest import StartLbg
 from tests.support import address as addresses
 from tests.support.address import Address
 from tests.support.backend import Backend
-from tests.support.client import NoResponseError, RawClient, fetch
+from tests.support.client import RawClient, fetch
 from tests.support.handlers import answer, slow, sse
 from tests.support.lbg import LbgProcess, one_pool
 from tests.support.load import Load
+from tests.support.processes import booted, new_master, pids
 from tests.support.waiting import eventually
 
 BIN = Path(sys.executable).parent
+RUNTIME = Path("/run/lbg")
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -35,34 +38,6 @@ def _refused(address: Address) -> bool:
         return True
     except ConnectionResetError:  # caught in the backlog while the listener was closed
         return False
-
-
-def _pids(process: LbgProcess, role: str, count: int) -> list[int]:
-    """Wait until there are `count` workers with the role and return them."""
-
-    def there() -> list[int]:
-        try:
-            pids = process.worker_pids(role)
-        except (OSError, NoResponseError) as error:
-            raise AssertionError(f"no answer from the admin listener: {error!r}") from error
-        assert len(pids) == count, pids
-        return pids
-
-    return eventually(there, timeout=15.0, what=f"{count} {role} workers")
-
-
-def _booted(process: LbgProcess) -> LbgProcess:
-    """Wait until every worker has signal handlers of its own."""
-    workers = [*_pids(process, "control", 1), *_pids(process, "proxy", process.workers)]
-    eventually(lambda: not any(map(_has_handlers_of_the_master, workers)), timeout=10.0, what="all workers")
-    return process
-
-
-def _has_handlers_of_the_master(pid: int) -> bool:
-    """Whether SIGHUP is caught, as a master does and a gunicorn worker does not."""
-    match = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert match
-    return bool(int(match[1], 16) & 1 << signal.SIGHUP - 1)
 
 
 def _exit_code(process: LbgProcess) -> int:
@@ -78,17 +53,29 @@ def _state_directory(pid: int) -> Path:
     return Path(match[1])
 
 
+@pytest.fixture
+def fresh_state() -> Iterator[dict[str, str]]:
+    """Give the environment of an lbg that makes a state directory of its own: the usual one is in use."""
+    with ExitStack() as closing:
+        with suppress(PermissionError):  # then lbg cannot use it either
+            RUNTIME.mkdir(mode=0o700, exist_ok=True)
+            lock = closing.enter_context((RUNTIME / "master").open("a"))
+            with suppress(BlockingIOError):  # some other lbg uses it
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield {"LBG_STATE_DIR": ""}
+
+
 def test_a_killed_proxy_worker_takes_only_its_own_requests_along(lbg: StartLbg) -> None:
     with Backend(slow(0.02)) as backend:
         process = lbg(one_pool(backend.url))
-        victim, other = _pids(process, "proxy", 2)
+        victim, other = pids(process, "proxy", 2)
         with Load(process.address, concurrency=16) as load:
             load.wait_for(200)
             os.kill(victim, signal.SIGKILL)
 
             def replaced() -> bool:
-                pids = _pids(process, "proxy", 2)
-                return victim not in pids and other in pids
+                now = pids(process, "proxy", 2)
+                return victim not in now and other in now
 
             eventually(replaced, timeout=10.0, what="a worker in place of the killed one")
             lost = len(load.failures) + load.stale
@@ -100,7 +87,7 @@ def test_a_killed_proxy_worker_takes_only_its_own_requests_along(lbg: StartLbg) 
 def test_a_killed_proxy_worker_leaves_counters_and_takes_its_gauges_along(lbg: StartLbg) -> None:
     with Backend() as backend:
         process = lbg(one_pool(backend.url), workers=1)
-        (victim,) = _pids(process, "proxy", 1)
+        (victim,) = pids(process, "proxy", 1)
         for _ in range(10):
             fetch(process.address)
         backend.handler = slow(30.0)
@@ -119,26 +106,26 @@ def test_a_killed_proxy_worker_leaves_counters_and_takes_its_gauges_along(lbg: S
 def test_a_killed_control_worker_is_back_soon_and_no_client_notices(lbg: StartLbg) -> None:
     with Backend() as backend:
         process = lbg(one_pool(backend.url))
-        proxies = _pids(process, "proxy", 2)
-        (victim,) = _pids(process, "control", 1)
+        proxies = pids(process, "proxy", 2)
+        (victim,) = pids(process, "control", 1)
         with Load(process.address, concurrency=4) as load:
             load.wait_for(50)
             os.kill(victim, signal.SIGKILL)
             begun = time.monotonic()
-            assert _pids(process, "control", 1) != [victim]
+            assert pids(process, "control", 1) != [victim]
             took = time.monotonic() - begun
             load.wait_for(50)
         assert not load.failures
         assert not load.stale
         assert took < 3.0
-        assert _pids(process, "proxy", 2) == proxies
+        assert pids(process, "proxy", 2) == proxies
 
 
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "a connection each"])
 def test_a_reload_under_load_loses_no_request_and_takes_the_new_file(lbg: StartLbg, keep_alive: bool) -> None:
     with Backend(answer(body=b"a")) as a, Backend(answer(body=b"b")) as b:
-        process = _booted(lbg(one_pool(a.url)))
-        before = _pids(process, "proxy", 2)
+        process = booted(lbg(one_pool(a.url)))
+        before = pids(process, "proxy", 2)
         with Load(process.address, concurrency=8, keep_alive=keep_alive) as load:
             load.wait_for(100)
             for url, body in ((b.url, b"b"), (a.url, b"a"), (b.url, b"b")):
@@ -154,13 +141,13 @@ def test_a_reload_under_load_loses_no_request_and_takes_the_new_file(lbg: StartL
                 eventually(only_new, timeout=15.0, what="answers from the new endpoint only")
                 assert load.bodies[body] > seen
         assert not load.failures
-        assert not set(before) & set(_pids(process, "proxy", 2))
+        assert not set(before) & set(pids(process, "proxy", 2))
         assert process.status()["config"]["generation"] == 4
 
 
 def test_a_reload_lets_an_open_response_finish(lbg: StartLbg) -> None:
     with Backend(sse(events=10, interval=0.15)) as backend:
-        process = _booted(lbg(one_pool(backend.url)))
+        process = booted(lbg(one_pool(backend.url)))
         with RawClient(process.address) as client:
             client.send(GET)
             eventually(lambda: backend.requests, what="the request at the backend")
@@ -172,12 +159,12 @@ def test_a_reload_lets_an_open_response_finish(lbg: StartLbg) -> None:
 
 def test_a_reload_keeps_the_counters(lbg: StartLbg) -> None:
     with Backend() as backend:
-        process = _booted(lbg(one_pool(backend.url)))
-        (control,) = _pids(process, "control", 1)
+        process = booted(lbg(one_pool(backend.url)))
+        (control,) = pids(process, "control", 1)
         for _ in range(20):
             fetch(process.address)
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: _pids(process, "control", 1) != [control], timeout=10.0)
+        eventually(lambda: pids(process, "control", 1) != [control], timeout=10.0)
         fetch(process.address)
         (endpoint,) = process.status()["pools"]["main"]["endpoints"]
         assert endpoint["requests"] == 21
@@ -193,7 +180,7 @@ BROKEN = {
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
 def test_a_reload_of_a_broken_file_changes_nothing_and_says_so(lbg: StartLbg, text: str) -> None:
     with Backend(answer(body=b"a")) as a, Backend(answer(body=b"b")) as b:
-        process = _booted(lbg(one_pool(a.url)))
+        process = booted(lbg(one_pool(a.url)))
         with Load(process.address, concurrency=4) as load:
             load.wait_for(20)
             process.write_config(text)
@@ -245,19 +232,19 @@ def free_address() -> Iterator[Address]:
 
 
 def test_a_reload_takes_another_number_of_workers(by_file: ByFile, backend: Backend) -> None:
-    _booted(by_file)
+    booted(by_file)
     for workers in (3, 1):
         by_file.configure(backend.url, [by_file.address], workers=workers)
         by_file.send_signal(signal.SIGHUP)
-        _pids(by_file, "proxy", workers)
-        _pids(by_file, "control", 1)
+        pids(by_file, "proxy", workers)
+        pids(by_file, "control", 1)
     assert fetch(by_file.address).body == b"ok"
 
 
 def test_a_reload_with_other_addresses_keeps_the_old_ones_and_says_so(
     by_file: ByFile, backend: Backend, free_address: Address
 ) -> None:
-    with Load(_booted(by_file).address, concurrency=4) as load:
+    with Load(booted(by_file).address, concurrency=4) as load:
         load.wait_for(20)
         by_file.configure(backend.url, [free_address])
         by_file.send_signal(signal.SIGHUP)
@@ -285,50 +272,35 @@ class ByLbgRun(LbgProcess):
         return [str(BIN / "lbg"), "run"]
 
 
-def _new_master(process: LbgProcess) -> psutil.Process:
-    """Wait for the master that USR2 started and its workers."""
-
-    def found() -> psutil.Process | None:
-        for child in psutil.Process(process.pid).children():
-            with suppress(psutil.NoSuchProcess):
-                if len(child.children()) == process.workers + 1:
-                    return child
-        return None
-
-    master = eventually(found, timeout=10.0, what="the second master and its workers")
-    assert master is not None
-    return master
-
-
 @pytest.mark.parametrize("kind", [ByScript, LbgProcess, ByLbgRun], ids=["gunicorn", "-m gunicorn", "lbg run"])
 def test_usr2_starts_another_master_however_the_first_was_started(
     tmp_path: Path, backend: Backend, kind: type[LbgProcess]
 ) -> None:
     with kind(one_pool(backend.url), tmp_path / "lbg") as process:
-        _booted(process).send_signal(signal.SIGUSR2)
-        master = _new_master(process)
+        booted(process).send_signal(signal.SIGUSR2)
+        master = new_master(process)
         assert process.stop() == 0
         assert fetch(process.address).body == b"ok"
-        assert set(_pids(process, "proxy", 2)) < {child.pid for child in master.children()}
+        assert set(pids(process, "proxy", 2)) < {child.pid for child in master.children()}
 
 
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "a connection each"])
 def test_usr2_and_quit_replace_the_master_without_a_lost_request(tmp_path: Path, keep_alive: bool) -> None:
     with Backend(answer(body=b"a")) as a, Backend(answer(body=b"b")) as b:
         with ByScript(one_pool(a.url), tmp_path / "lbg") as process:
-            _booted(process)
+            booted(process)
             with Load(process.address, concurrency=4, keep_alive=keep_alive) as load:
                 load.wait_for(50)
                 process.write_config(one_pool(b.url))
                 process.send_signal(signal.SIGUSR2)
-                master = _new_master(process)
+                master = new_master(process)
                 assert process.stop(signal.SIGQUIT) == 0
                 earlier = load.bodies.copy()
                 load.wait_for(50)
                 assert set(load.bodies - earlier) == {b"b"}
             assert not load.failures
-            pids = {worker["pid"] for worker in process.status()["workers"]}
-            assert pids == {child.pid for child in master.children()}
+            workers = {worker["pid"] for worker in process.status()["workers"]}
+            assert workers == {child.pid for child in master.children()}
             assert fetch(process.admin_address, "/health/ready").status == 200
             master.terminate()
             eventually(lambda: _refused(process.address), timeout=10.0, what="the second master to end")
@@ -340,13 +312,13 @@ def test_requests_open_during_usr2_are_answered_and_counted(tmp_path: Path) -> N
         ByScript(one_pool(backend.url), tmp_path / "lbg") as process,
         ExitStack() as closing,
     ):
-        _booted(process)
+        booted(process)
         clients = [closing.enter_context(RawClient(process.address)) for _ in range(4)]
         for client in clients:
             client.send(GET)
         eventually(lambda: backend.open_connections == 4, what="the requests at the backend")
         process.send_signal(signal.SIGUSR2)
-        _new_master(process)
+        new_master(process)
         (endpoint,) = process.status()["pools"]["main"]["endpoints"]
         assert endpoint["in_flight"] == 4
         assert [client.read_response().body for client in clients] == [b"ok"] * 4
@@ -360,9 +332,9 @@ def test_requests_open_during_usr2_are_answered_and_counted(tmp_path: Path) -> N
 
 def test_two_masters_share_the_state_with_a_slot_for_each_worker(tmp_path: Path, backend: Backend) -> None:
     with ByScript(one_pool(backend.url), tmp_path / "lbg") as process:
-        old = [worker["pid"] for worker in _booted(process).status()["workers"]]
+        old = [worker["pid"] for worker in booted(process).status()["workers"]]
         process.send_signal(signal.SIGUSR2)
-        new = [child.pid for child in _new_master(process).children()]
+        new = [child.pid for child in new_master(process).children()]
 
         def all_listed() -> bool:
             workers = process.status()["workers"]
@@ -373,34 +345,34 @@ def test_two_masters_share_the_state_with_a_slot_for_each_worker(tmp_path: Path,
 
 
 def test_a_fresh_state_directory_outlives_usr2_and_ends_with_the_last_master(
-    tmp_path: Path, backend: Backend
+    tmp_path: Path, backend: Backend, fresh_state: dict[str, str]
 ) -> None:
-    with ByScript(one_pool(backend.url), tmp_path / "lbg", env={"LBG_STATE_DIR": ""}) as process:
-        state = _state_directory(_pids(_booted(process), "proxy", 2)[0])
+    with ByScript(one_pool(backend.url), tmp_path / "lbg", env=fresh_state) as process:
+        state = _state_directory(pids(booted(process), "proxy", 2)[0])
         process.send_signal(signal.SIGUSR2)
-        master = _new_master(process)
+        master = new_master(process)
         assert process.stop() == 0
         assert state.exists()
-        assert _state_directory(_pids(process, "proxy", 2)[0]) == state
+        assert _state_directory(pids(process, "proxy", 2)[0]) == state
         master.terminate()
         eventually(lambda: not state.exists(), timeout=10.0, what="the state directory to be removed")
 
 
 def test_ttin_and_ttou_change_the_proxies_only(lbg: StartLbg, backend: Backend) -> None:
-    process = _booted(lbg(one_pool(backend.url)))
-    control = _pids(process, "control", 1)
+    process = booted(lbg(one_pool(backend.url)))
+    control = pids(process, "control", 1)
     process.send_signal(signal.SIGTTIN)
-    _pids(process, "proxy", 3)
+    pids(process, "proxy", 3)
     process.send_signal(signal.SIGTTOU)
-    _pids(process, "proxy", 2)
+    pids(process, "proxy", 2)
     process.send_signal(signal.SIGTTOU)
-    _pids(process, "proxy", 1)
-    assert _pids(process, "control", 1) == control
+    pids(process, "proxy", 1)
+    assert pids(process, "control", 1) == control
     assert fetch(process.address).status == 200
 
 
 def test_ttou_leaves_a_worker_that_serves(lbg: StartLbg, backend: Backend) -> None:
-    process = _booted(lbg(one_pool(backend.url), workers=1))
+    process = booted(lbg(one_pool(backend.url), workers=1))
     for count in (1, 2, 3):
         process.send_signal(signal.SIGTTOU)
         eventually(lambda: process.log().count("signal: ttou") == count, what="the signal to be handled")  # noqa: B023
@@ -416,7 +388,7 @@ def test_a_stop_right_after_the_start_is_heard_by_every_worker(lbg: StartLbg, ba
 
 def test_term_lets_an_open_request_finish(lbg: StartLbg) -> None:
     with Backend(slow(1.0)) as backend:
-        process = _booted(lbg(one_pool(backend.url)))
+        process = booted(lbg(one_pool(backend.url)))
         with RawClient(process.address) as client:
             client.send(GET)
             eventually(lambda: backend.open_connections, what="the request at the backend")
@@ -429,7 +401,7 @@ def test_term_lets_an_open_request_finish(lbg: StartLbg) -> None:
 
 
 def test_a_client_that_had_just_connected_is_served_after_term(lbg: StartLbg, backend: Backend) -> None:
-    process = _booted(lbg(one_pool(backend.url), workers=1))
+    process = booted(lbg(one_pool(backend.url), workers=1))
     with RawClient(process.address) as client, RawClient(process.address) as later:
         for _ in range(3):  # turns of the worker's loop, in which it accepts `later`, too
             assert client.request().status == 200
@@ -440,7 +412,7 @@ def test_a_client_that_had_just_connected_is_served_after_term(lbg: StartLbg, ba
 
 
 def test_term_closes_idle_connections_at_once(lbg: StartLbg, backend: Backend) -> None:
-    process = _booted(lbg(one_pool(backend.url)))
+    process = booted(lbg(one_pool(backend.url)))
     with RawClient(process.address) as client:
         assert client.request().status == 200
         process.send_signal(signal.SIGTERM)
@@ -450,7 +422,7 @@ def test_term_closes_idle_connections_at_once(lbg: StartLbg, backend: Backend) -
 
 def test_term_cuts_what_is_open_after_the_grace_period(lbg: StartLbg) -> None:
     with Backend(sse(events=1000, interval=0.05)) as backend:
-        process = _booted(lbg({"server": {"shutdown_grace": 0.5}, **one_pool(backend.url)}))
+        process = booted(lbg({"server": {"shutdown_grace": 0.5}, **one_pool(backend.url)}))
         with RawClient(process.address) as client:
             client.send(GET)
             eventually(lambda: backend.requests, what="the request at the backend")
@@ -464,7 +436,7 @@ def test_term_cuts_what_is_open_after_the_grace_period(lbg: StartLbg) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=["INT", "QUIT"])
 def test_int_and_quit_wait_for_nobody_long(lbg: StartLbg, number: int) -> None:
     with Backend(slow(60.0)) as backend:
-        process = _booted(lbg(one_pool(backend.url)))
+        process = booted(lbg(one_pool(backend.url)))
         with RawClient(process.address) as client:
             client.send(GET)
             eventually(lambda: backend.open_connections, what="the request at the backend")
@@ -473,7 +445,7 @@ def test_int_and_quit_wait_for_nobody_long(lbg: StartLbg, number: int) -> None:
 
 def test_int_prints_what_all_workers_have_done(lbg: StartLbg) -> None:
     with Backend() as a, Backend() as b:
-        process = _booted(lbg(one_pool(a.url, b.url)))
+        process = booted(lbg(one_pool(a.url, b.url)))
         for _ in range(60):
             fetch(process.address)
         assert process.stop(signal.SIGINT) == 0
@@ -487,16 +459,16 @@ def test_int_prints_what_all_workers_have_done(lbg: StartLbg) -> None:
 
 def test_the_summary_counts_what_killed_and_reloaded_workers_have_done(lbg: StartLbg) -> None:
     with Backend() as backend:
-        process = _booted(lbg(one_pool(backend.url)))
+        process = booted(lbg(one_pool(backend.url)))
         for _ in range(20):
             fetch(process.address)
-        (control,) = _pids(process, "control", 1)
-        os.kill(_pids(process, "proxy", 2)[0], signal.SIGKILL)
+        (control,) = pids(process, "control", 1)
+        os.kill(pids(process, "proxy", 2)[0], signal.SIGKILL)
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: _pids(process, "control", 1) != [control], timeout=10.0)
+        eventually(lambda: pids(process, "control", 1) != [control], timeout=10.0)
         for _ in range(20):
             fetch(process.address)
-        _pids(process, "proxy", 2)
+        pids(process, "proxy", 2)
         process.stop(signal.SIGINT)
     assert "lbg answered 40 requests" in process.log()
 
@@ -516,10 +488,10 @@ def test_b_on_the_command_line_keeps_the_admin_listener_over_a_reload(
 ) -> None:
     with addresses.bound_socket(("127.0.0.1", 0)) as reserved:
         other = addresses.local_address(reserved)
-        process = _booted(lbg(one_pool(backend.url), args=["-b", addresses.authority(other)]))
-        (control,) = _pids(process, "control", 1)
+        process = booted(lbg(one_pool(backend.url), args=["-b", addresses.authority(other)]))
+        (control,) = pids(process, "control", 1)
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: _pids(process, "control", 1) != [control], timeout=10.0)
+        eventually(lambda: pids(process, "control", 1) != [control], timeout=10.0)
         assert fetch(other).body == b"ok"
         assert fetch(other, "/health/live").body == b"ok"
 
@@ -529,34 +501,36 @@ def test_w_on_the_command_line_keeps_the_control_worker(
     lbg: StartLbg, backend: Backend, workers: int
 ) -> None:
     process = lbg(one_pool(backend.url), args=["-w", str(workers)])
-    _pids(process, "control", 1)
-    _pids(process, "proxy", workers - 1)
+    pids(process, "control", 1)
+    pids(process, "proxy", workers - 1)
     assert fetch(process.address).status == 200
 
 
 def test_a_reload_of_the_only_worker_loses_no_request(lbg: StartLbg, backend: Backend) -> None:
     process = lbg(one_pool(backend.url), args=["-w", "1"])
-    before = _pids(process, "combined", 1)
+    before = pids(process, "combined", 1)
     with Load(process.address, concurrency=4) as load:
         load.wait_for(20)
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: _pids(process, "combined", 1) != before, timeout=10.0, what="another worker")
+        eventually(lambda: pids(process, "combined", 1) != before, timeout=10.0, what="another worker")
         load.wait_for(20)
     assert not load.failures
 
 
 def test_workers_that_end_after_many_requests_lose_none(lbg: StartLbg, backend: Backend) -> None:
-    process = _booted(lbg(one_pool(backend.url), args=["--max-requests", "100"]))
-    before = _pids(process, "proxy", 2)
+    process = booted(lbg(one_pool(backend.url), args=["--max-requests", "100"]))
+    before = pids(process, "proxy", 2)
     with Load(process.address, concurrency=4, keep_alive=False) as load:
         load.wait_for(600)
     assert not load.failures
-    eventually(lambda: not set(before) & set(_pids(process, "proxy", 2)), timeout=10.0)
+    eventually(lambda: not set(before) & set(pids(process, "proxy", 2)), timeout=10.0)
 
 
-def test_a_fresh_state_directory_is_private_and_removed_at_the_end(lbg: StartLbg, backend: Backend) -> None:
-    process = _booted(lbg(one_pool(backend.url), env={"LBG_STATE_DIR": ""}))
-    state = _state_directory(_pids(process, "control", 1)[0])
+def test_a_fresh_state_directory_is_private_and_removed_at_the_end(
+    lbg: StartLbg, backend: Backend, fresh_state: dict[str, str]
+) -> None:
+    process = booted(lbg(one_pool(backend.url), env=fresh_state))
+    state = _state_directory(pids(process, "control", 1)[0])
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert process.stop() == 0
     assert not state.exists()
@@ -564,8 +538,8 @@ def test_a_fresh_state_directory_is_private_and_removed_at_the_end(lbg: StartLbg
 
 def test_a_configured_state_directory_is_kept(lbg: StartLbg, backend: Backend, tmp_path: Path) -> None:
     state = tmp_path / "kept"
-    process = _booted(lbg(one_pool(backend.url), env={"LBG_STATE_DIR": str(state)}))
-    assert _state_directory(_pids(process, "control", 1)[0]) == state
+    process = booted(lbg(one_pool(backend.url), env={"LBG_STATE_DIR": str(state)}))
+    assert _state_directory(pids(process, "control", 1)[0]) == state
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert process.stop() == 0
     assert (state / "cells").exists()
@@ -576,7 +550,7 @@ def test_counters_in_a_kept_state_directory_survive_a_restart(
 ) -> None:
     options = {"env": {"LBG_STATE_DIR": str(tmp_path / "kept")}}
     for requests in (5, 10):
-        process = _booted(lbg(one_pool(backend.url), **options))
+        process = booted(lbg(one_pool(backend.url), **options))
         for _ in range(5):
             fetch(process.address)
         (endpoint,) = process.status()["pools"]["main"]["endpoints"]
@@ -585,8 +559,8 @@ def test_counters_in_a_kept_state_directory_survive_a_restart(
 
 
 def test_workers_end_when_their_master_is_killed(lbg: StartLbg, backend: Backend) -> None:
-    process = _booted(lbg(one_pool(backend.url)))
-    pids = [*_pids(process, "proxy", 2), *_pids(process, "control", 1)]
+    process = booted(lbg(one_pool(backend.url)))
+    workers = [*pids(process, "proxy", 2), *pids(process, "control", 1)]
     os.kill(process.pid, signal.SIGKILL)
 
     def gone(pid: int) -> bool:
@@ -595,5 +569,5 @@ def test_workers_end_when_their_master_is_killed(lbg: StartLbg, backend: Backend
         except psutil.NoSuchProcess:
             return True
 
-    eventually(lambda: all(map(gone, pids)), timeout=10.0, what="the workers to end")
+    eventually(lambda: all(map(gone, workers)), timeout=10.0, what="the workers to end")
     assert _refused(process.address)

@@ -13,6 +13,7 @@ import pytest
 from websocket import create_connection
 
 from tests.support import address as addresses
+from tests.support import toml
 from tests.support.address import Address
 from tests.support.backend import Backend
 from tests.support.client import RawClient, fetch
@@ -34,6 +35,9 @@ from tests.support.websocket_backend import echo_messages, websocket
 
 PLAIN = [("Content-Type", "text/plain")]
 """The validator wants it in every answer with a body."""
+
+LENIENT = {"outlier": {"connect_failures": 0, "server_errors": 0}, "health": {"fall": 100}}
+"""Keeps both backends in service while the tests stop them."""
 
 SCRIPT = """
 import sys
@@ -64,7 +68,7 @@ class Served:
 
 @contextmanager
 def _under_gevent(directory: Path, first: Backend, second: Backend) -> Iterator[Address]:
-    config = one_pool(first.url, second.url)
+    config = one_pool(first.url, second.url, **LENIENT)
     # The worker logs a traceback when a body is cut.
     with LbgProcess(config, directory, workers=1, worker_class="gevent", allow_traceback=True) as process:
         yield process.address
@@ -73,7 +77,9 @@ def _under_gevent(directory: Path, first: Backend, second: Backend) -> Iterator[
 @contextmanager
 def _under_wsgiref(directory: Path, first: Backend, second: Backend) -> Iterator[Address]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LBG_")}
-    environ = {**clean, "LBG_ENDPOINTS": f"{first.url},{second.url}", "PYTHONPATH": str(ROOT)}
+    file = directory / "lbg.toml"
+    file.write_text(toml.dump(one_pool(first.url, second.url, **LENIENT)))
+    environ = {**clean, "LBG_CONFIG": str(file), "PYTHONPATH": str(ROOT)}
     with addresses.bound_socket(("127.0.0.1", 0)) as reserved, (directory / "log").open("w+") as log:
         host, port = address = reserved.getsockname()
         command = [sys.executable, "-W", "error", "-c", SCRIPT, str(port)]

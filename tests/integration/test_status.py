@@ -207,9 +207,13 @@ def test_an_ejected_endpoint_is_shown_with_its_reason(lbg: StartLbg, backend: Ba
         dead = addresses.url(addresses.local_address(reserved))
         process = lbg(one_pool(backend.url, dead, health={"type": "none"}, balance="round_robin"))
         assert endpoint_of(process, dead)["state"] == "unchecked"
-        for _ in range(20):
+
+        def ejected_at_last() -> dict[str, Any] | None:
             assert fetch(process.address).status == 200
-        ejected = wait_for(process, dead, "ejected")
+            found = endpoint_of(process, dead)
+            return found if found["state"] == "ejected" else None
+
+        ejected = eventually(ejected_at_last, PATIENCE, "an ejection")
     assert (ejected["usable"], ejected["reason"], ejected["ejections"]) == (False, "connect failures", 1)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ejected["ejected_until"])
     assert [event["kind"] for event in listed(process)] == ["ejected"]
@@ -230,7 +234,7 @@ def test_it_is_not_ready_before_every_endpoint_was_checked(tmp_path: Path) -> No
         free.wait(PATIENCE)
         answer()(connection)
 
-    with Backend(wait_and_answer) as silent, Backend() as healthy:
+    with Backend(wait_and_answer, answer_probes=False) as silent, Backend() as healthy:
         process = LbgProcess(one_pool(silent.url, healthy.url, health=slow), tmp_path)
         # Written here, since `start` waits for what is asked about.
         starting = threading.Thread(target=process.start)

@@ -23,9 +23,9 @@ class Backend:
     """Listens, runs `handler` for each request in a thread per connection, and records what came.
 
     `requests` holds what was received, health probes apart in `probes`; `connections` counts accepts.
-    Probes (User-Agent lbg-health/…) are answered 200 unseen by the handler unless `answer_probes` is
-    False. An exception in a handler is kept in `errors` and fails the test when the `with` block ends,
-    unless `expect_errors` is True. `handler` may be exchanged at any time.
+    Probes (User-Agent lbg-health/…) are answered `probe_status` unseen by the handler unless
+    `answer_probes` is False. An exception in a handler is kept in `errors` and fails the test when the
+    `with` block ends, unless `expect_errors` is True. `handler` may be exchanged at any time.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Backend:
     ) -> None:
         self.handler = handler or answer()
         self.answer_probes = answer_probes
+        self.probe_status = 200
         self.expect_errors = expect_errors
         self.requests: list[ReceivedRequest] = []
         self.probes: list[ReceivedRequest] = []
@@ -109,12 +110,9 @@ class Backend:
         """Note a request; called by its connection."""
         self.requests.append(request)
 
-    def answers_itself(self, request: ReceivedRequest) -> bool:
-        """Keep health probes away from the handler; called by a connection."""
-        if not (request.get("user-agent") or "").startswith("lbg-health/"):
-            return False
+    def probed(self, request: ReceivedRequest) -> None:
+        """Note a health probe; called by its connection."""
         self.probes.append(request)
-        return self.answer_probes
 
     def __enter__(self) -> Self:
         """Start."""

@@ -16,6 +16,7 @@ from tests.support.byte_stream import ByteStream, EndOfStreamError
 from tests.support.message import Fields
 from tests.support.readiness import readable
 
+PROBE = b"\r\nUser-Agent: lbg-health/"
 KEPT_BODY = 1 << 20
 """Bodies are kept up to this many bytes; length and digest always cover the whole."""
 
@@ -55,14 +56,16 @@ class Owner(Protocol):
     """What a connection needs of its backend."""
 
     handler: Callable[[BackendConnection], None]
+    answer_probes: bool
+    probe_status: int
     lock: threading.Lock
     stopping: threading.Event
 
     def received(self, request: ReceivedRequest) -> None:
         """Note a request."""
 
-    def answers_itself(self, request: ReceivedRequest) -> bool:
-        """Say whether the request is a health probe that no handler shall see."""
+    def probed(self, request: ReceivedRequest) -> None:
+        """Note a health probe."""
 
 
 class BackendConnection:
@@ -180,7 +183,10 @@ class BackendConnection:
         """Call the backend's handler of the moment for each request until either side closes."""
         try:
             while self._next_request_begins():
-                self._backend.handler(self)
+                if self._backend.answer_probes and PROBE in self._stream.buffered:
+                    self._answer_probe()
+                else:
+                    self._backend.handler(self)
         except PeerLeftError:
             pass
         finally:
@@ -202,24 +208,28 @@ class BackendConnection:
             return False
         return True
 
+    def _answer_probe(self) -> None:
+        self._backend.probed(self._parse_head())
+        self.send(b"HTTP/1.1 %d Told\r\nContent-Length: 0\r\n\r\n" % self._backend.probe_status)
+
     def _read_head(self) -> ReceivedRequest:
-        while True:
-            try:
-                head = message.read_head(self._stream)
-            except EndOfStreamError as end:
-                self._note_end()
-                if end.partial and not self._stopping.is_set():
-                    raise message.MalformedMessageError(f"the proxy cut a head: {end}") from end
-                raise PeerLeftError("between two requests") from end
-            line, headers = message.split_head(head)
-            method, target, version = message.parse_request_line(line)
-            request = ReceivedRequest(method, target, version, headers, head, self.number)
-            if not self._backend.answers_itself(request):
-                self.served += 1
-                return request
-            self.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            if not self._next_request_begins():
-                raise PeerLeftError("after a health probe")
+        request = self._parse_head()
+        if PROBE in request.raw_head:
+            self._backend.probed(request)
+        self.served += 1
+        return request
+
+    def _parse_head(self) -> ReceivedRequest:
+        try:
+            head = message.read_head(self._stream)
+        except EndOfStreamError as end:
+            self._note_end()
+            if end.partial and not self._stopping.is_set():
+                raise message.MalformedMessageError(f"the proxy cut a head: {end}") from end
+            raise PeerLeftError("between two requests") from end
+        line, headers = message.split_head(head)
+        method, target, version = message.parse_request_line(line)
+        return ReceivedRequest(method, target, version, headers, head, self.number)
 
     def _read_body(self, request: ReceivedRequest, sink: Callable[[bytes], None]) -> Fields:
         length = message.body_length(request.headers)

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Literal
@@ -102,6 +103,32 @@ def slow(seconds: float, then: Handler | None = None) -> Handler:
         following(connection)
 
     return handle
+
+
+class Counting:
+    """Waits as `slow` does, and counts how many requests do so at the same time: `peak` is the most.
+
+    A request counts until its answer is about to be sent: after that the proxy may send another.
+    """
+
+    def __init__(self, seconds: float, then: Handler | None = None) -> None:
+        self._seconds = seconds
+        self._then = then or answer()
+        self._lock = threading.Lock()
+        self._now = 0
+        self.peak = 0
+
+    def __call__(self, connection: BackendConnection) -> None:
+        """Serve one request."""
+        with self._lock:
+            self._now += 1
+            self.peak = max(self.peak, self._now)
+        try:
+            connection.pause(self._seconds)
+        finally:
+            with self._lock:
+                self._now -= 1
+        self._then(connection)
 
 
 def sse(events: int, interval: float) -> Handler:

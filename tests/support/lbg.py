@@ -11,11 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from tests.support import address as addresses
 from tests.support import toml
 from tests.support.client import NoResponseError, fetch
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_TIMEOUT = 15.0
@@ -98,27 +99,62 @@ class LbgProcess:
         """Return everything the processes have written so far."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def ask(self, path: str) -> Any:
+        """Return what the admin API says; AssertionError, so that one can wait, while it says nothing."""
+        try:
+            response = fetch(self.admin_address, path, headers=[("Accept", "application/json")])
+        except (OSError, NoResponseError) as error:
+            raise AssertionError(f"GET {path}: {error!r}") from error
+        if response.status != 200:
+            raise AssertionError(f"GET {path}: {response}")
+        return json.loads(response.body)
+
     def status(self) -> dict[str, Any]:
         """Return the answer of the admin API's status call."""
-        response = fetch(self.admin_address, "/api/v1/status")
-        if response.status != 200:
-            raise AssertionError(f"GET /api/v1/status: {response}")
-        document: dict[str, Any] = json.loads(response.body)
+        document: dict[str, Any] = self.ask("/api/v1/status")
         return document
+
+    def endpoint(self, url: str) -> dict[str, Any]:
+        """Return what the admin API says of one endpoint."""
+        found: dict[str, Any] = next(each for each in self.ask("/api/v1/endpoints") if each["url"] == url)
+        return found
+
+    def wait_for(self, url: str, state: str, timeout: float = 10.0) -> dict[str, Any]:
+        """Wait until an endpoint is in a state and return what the admin API says of it."""
+
+        def reached() -> dict[str, Any] | None:
+            endpoint = self.endpoint(url)
+            return endpoint if endpoint["state"] == state else None
+
+        endpoint = eventually(reached, timeout, f"{url} to be {state}")
+        assert endpoint
+        return endpoint
+
+    def events(self, *kinds: str, url: str = "") -> list[dict[str, Any]]:
+        """Return what happened, oldest first: everything, or of these kinds, or to this endpoint."""
+        return [
+            event
+            for event in self.ask("/api/v1/events?history=1000")
+            if event["kind"] in (kinds or [event["kind"]]) and event["endpoint"] in (url or event["endpoint"])
+        ]
 
     def worker_pids(self, role: str) -> list[int]:
         """Return the processes with this role: "proxy", "control" or "combined"."""
         return [worker["pid"] for worker in self.status()["workers"] if worker["role"] == role]
 
+    def output(self) -> BinaryIO:
+        """Open what the processes write to; ours is closed when they have it."""
+        return self.log_path.open("ab")
+
     def start(self) -> None:
         """Start and wait until the admin listener says ready."""
-        with self.log_path.open("ab") as log:
+        with self.output() as output:
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=ROOT,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )

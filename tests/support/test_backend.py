@@ -153,9 +153,23 @@ def test_health_probes_stay_out_of_sight_of_the_handler() -> None:
         assert client.read_response().status == 200
         assert client.request().status == 500
         assert (len(backend.requests), len(backend.probes)) == (1, 1)
+        backend.probe_status = 503
+        client.send(probe)
+        assert client.read_response().status == 503
         backend.answer_probes = False
         client.send(probe)
         assert client.read_response().status == 500
+
+
+def test_a_health_probe_is_no_turn_of_a_handler() -> None:
+    probe = b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: lbg-health/0.1\r\n\r\n"
+    with Backend(handlers.in_turn(handlers.answer(500), handlers.slow(60))) as backend:
+        with RawClient(backend.address) as client:
+            client.send(probe)
+            assert client.read_response().status == 200
+            assert client.request().status == 500
+            client.send(probe)
+            assert client.read_response().status == 200
 
 
 def test_settled_is_false_while_a_request_is_under_way() -> None:

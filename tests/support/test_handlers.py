@@ -1,6 +1,7 @@
 """Each ready behaviour of the test backend, seen from a client."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,3 +137,16 @@ def test_handlers_in_turn_end_with_the_last() -> None:
 def test_small_sends_are_not_delayed() -> None:
     with Backend() as backend, RawClient(backend.address) as client:
         assert client.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_counting_tells_how_many_requests_there_were_at_once() -> None:
+    counting = handlers.Counting(0.05)
+    assert answer_of(counting).status == 200
+    assert counting.peak == 1
+    with Backend(counting) as backend, ThreadPoolExecutor(3) as pool:
+
+        def three_at_once() -> bool:
+            assert {each.status for each in pool.map(fetch, [backend.address] * 3)} == {200}
+            return counting.peak == 3
+
+        eventually(three_at_once)

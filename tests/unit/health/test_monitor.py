@@ -8,7 +8,7 @@ from lbg.health import monitor as module
 from lbg.health.probe import ProbeResult
 from lbg.state.layout import Cause, Ejection, Header, Health, HealthField, Kind
 from tests.unit.health.control import GENERATION, Control, Make, pool_of, url
-from tests.unit.health.watching import FAILED, PASSED, REFUSED, ScriptedProbe
+from tests.unit.health.watching import FAILED, PASSED, REFUSED, TIMED_OUT, ScriptedProbe
 
 CONNECT, ERROR = Kind.CONNECT_FAILURE, Kind.SERVER_ERROR
 SECOND = 1_000_000_000  # ns
@@ -152,6 +152,65 @@ def test_a_check_that_could_not_be_made_says_nothing_of_the_endpoint(
     assert len(control.probes[url(0)].timeouts) > 40
 
 
+def test_what_could_not_be_checked_is_complained_of_once_a_minute(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    control = make([ProbeResult.unmade("no port left")], [ProbeResult.unmade("no port left")])
+    control.begin()
+    control.turns(59.0)
+    assert caplog.text.count("health stays as it is: check not made: no port left") == 1
+    control.turns(60.0)
+    assert caplog.text.count("health stays as it is: check not made: no port left") == 2
+
+
+@pytest.fixture
+def stopped(make: Make) -> Control:
+    """Give a control worker that was stopped for ten seconds, with a check of each endpoint under way.
+
+    The second check of the first endpoint fails, that of the second one passes, and later ones fail.
+    """
+    control = make([PASSED, TIMED_OUT], [PASSED, PASSED, FAILED], [PASSED])
+    control.begin()
+    control.turns(0.1)
+    control.threads.held = True
+    control.turns(4.0)
+    assert len(control.threads) == 3
+    control.turn(10.0)
+    control.threads.run()
+    control.turn()
+    return control
+
+
+def test_what_failed_while_this_process_was_stopped_says_nothing(stopped: Control) -> None:
+    row = stopped.row(0)
+    assert (row.health, row[HealthField.COUNT]) == (Health.UP, 4)
+    assert row[HealthField.CHECKS_FAILED] == 0
+    assert stopped.cells.text(0) == PASSED.text
+
+
+def test_what_passed_while_this_process_was_stopped_counts(stopped: Control) -> None:
+    assert stopped.row(1)[HealthField.CHECKS_PASSED] == 2
+
+
+def test_what_is_checked_after_a_stop_is_believed(stopped: Control) -> None:
+    stopped.threads.held = False
+    stopped.threads.run()
+    stopped.turns(1.1)
+    assert all(stopped.row(slot)[HealthField.CHECKS_FAILED] for slot in (0, 1))
+
+
+def test_a_turn_that_takes_a_second_is_no_stop(make: Make) -> None:
+    control = make([PASSED, FAILED], [PASSED])
+    control.begin()
+    control.turns(0.1)
+    control.threads.held = True
+    control.turns(4.0)
+    control.turn(0.99)
+    control.threads.run()
+    control.turn()
+    assert control.row()[HealthField.CHECKS_FAILED] == 1
+
+
 def test_a_system_without_threads_costs_checks_and_nothing_else(
     control: Control, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,6 +281,38 @@ def test_ejections_beyond_what_is_allowed_now_end_with_the_takeover(make: Make) 
     ejections = [control.row(slot).ejection for slot in range(3)]
     assert ejections == [Ejection.EJECTED, Ejection.NONE, Ejection.NONE]
     assert control.epoch > epoch
+    assert [(event.kind, event.endpoint) for event in control.events.since(0)] == [
+        ("restored", url(1)),
+        ("restored", url(2)),
+    ]
+
+
+def test_ejections_end_with_the_takeover_where_detection_was_switched_off(make: Make) -> None:
+    control = make([PASSED], [PASSED], outlier={"connect_failures": 0, "server_errors": 0})
+    control.write(
+        0, ejection=Ejection.EJECTED, ejected_since=940 * SECOND, ejected_until=2000 * SECOND, ejections=2
+    )
+    control.begin()
+    assert (control.row().ejection, control.row()[HealthField.EJECTIONS]) == (Ejection.NONE, 2)
+    [event] = control.events.since(0)
+    assert (event.kind, event.text) == ("restored", "the configuration lets it stay in service")
+    assert event.after == 60.0
+
+
+def test_what_nobody_has_checked_for_a_while_is_checked_before_it_is_told(make: Make) -> None:
+    control = make([PASSED], [FAILED])
+    control.threads.held = True
+    for slot in (0, 1):
+        control.write(slot, health=Health.UP, count=4, checked=900 * SECOND, since=100 * SECOND)
+    control.begin()
+    control.turn()
+    assert [control.row(slot).health for slot in (0, 1)] == [Health.UNKNOWN] * 2
+    assert control.checked == 0
+    control.threads.run()
+    control.turn()
+    assert [control.row(slot).health for slot in (0, 1)] == [Health.UP, Health.DOWN]
+    assert control.checked == GENERATION
+    assert [(event.kind, event.after) for event in control.events.since(0)] == [("up", 0.0), ("down", 0.0)]
 
 
 def test_what_was_told_before_it_began_is_not_heard(make: Make) -> None:

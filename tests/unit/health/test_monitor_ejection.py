@@ -2,9 +2,10 @@
 
 import pytest
 
+from lbg.health.probe import ProbeResult
 from lbg.state.layout import Cause, Ejection, Field, Health, HealthField, Kind
 from tests.unit.health.control import Control, Make
-from tests.unit.health.watching import FAILED, PASSED, TIMED_OUT
+from tests.unit.health.watching import FAILED, PASSED, REFUSED, TIMED_OUT
 
 CONNECT, ERROR = Kind.CONNECT_FAILURE, Kind.SERVER_ERROR
 SECOND = 1_000_000_000  # ns
@@ -31,6 +32,15 @@ def test_a_success_between_them_ends_the_row(control: Control) -> None:
 def test_a_failure_leaves_its_time_in_the_row(control: Control) -> None:
     control.report(ERROR)
     assert control.row()[HealthField.FAILED] == control.clock.monotonic_ns()
+
+
+@pytest.mark.parametrize("result", [FAILED, REFUSED, TIMED_OUT])
+def test_a_check_that_fails_leaves_no_time_of_a_failed_request(make: Make, result: ProbeResult) -> None:
+    control = make([result], [PASSED])
+    control.begin()
+    control.turns(1.0)
+    assert control.row()[HealthField.CHECKS_FAILED] > 0
+    assert control.row()[HealthField.FAILED] == 0
 
 
 def test_reports_of_endpoints_of_another_configuration_are_nobodys(control: Control) -> None:
@@ -133,6 +143,12 @@ def test_a_check_in_vain_while_requests_wait_in_vain_ejects_at_once(hanging: Con
     assert hanging.row().health is Health.UP
     assert hanging.row().ejection is Ejection.EJECTED
     assert hanging.row()[HealthField.EJECTED_FOR] == Cause.SILENCE
+
+
+def test_a_check_in_vain_does_not_while_all_have_the_head_of_their_answer(hanging: Control) -> None:
+    hanging.count(Field.IN_FLIGHT, more=5)  # tunnels and streams
+    hang(hanging)
+    assert hanging.row().ejection is Ejection.NONE
 
 
 def test_a_check_in_vain_does_not_while_nobody_waits(hanging: Control) -> None:

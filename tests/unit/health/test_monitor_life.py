@@ -138,6 +138,28 @@ def test_a_turn_that_fails_does_not_end_the_watch(
     assert caplog.text.count("a turn of the health checks failed") == 3
 
 
+def test_a_takeover_that_fails_is_tried_again(
+    control: Control, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [ValueError("a bug"), ValueError("a bug")]
+
+    def open_for_writing() -> None:
+        if failures:
+            raise failures.pop()
+
+    def turn(_: object) -> None:
+        control.monitor._stopping.set()
+
+    control.write(0, ejection=Ejection.EJECTED, ejected_until=2000 * SECOND)
+    monkeypatch.setattr(control.events, "open_for_writing", open_for_writing)
+    monkeypatch.setattr(control.monitor, "_turn", turn)
+    control.monitor._stopping.wait = lambda timeout: True  # type: ignore[method-assign, assignment]
+    control.monitor._run()
+    assert (failures, control.epoch) == ([], 1)
+    assert control.row(0).ejection is Ejection.EJECTED
+    assert caplog.text.count("a turn of the health checks failed") == 2
+
+
 def forked(control: Control) -> None:
     """Start the monitor, make turns, and start it again as after a fork: threads stay in the parent."""
     control.monitor.start()

@@ -358,6 +358,22 @@ def test_what_is_restored_beyond_the_limits_is_in_service(share: float) -> None:
     assert watched.state("b").ejections == 2
 
 
+def test_nothing_stays_ejected_where_detection_was_switched_off() -> None:
+    watched = outlier(connect_failures=0, server_errors=0)
+    watched.restore("a", Ejection.EJECTED, 120.0, 2)
+    watched.restore("b", Ejection.TRIAL, 120.0, 2)
+    assert [watched.state(name).ejection for name in "ab"] == [Ejection.NONE] * 2
+    assert watched.state("a").ejections == 2
+    assert repr(watched) == "<Outlier 0 of 4 out, 2 at most>"
+
+
+@pytest.mark.parametrize("cause", ["connect_failures", "server_errors"])
+def test_one_cause_is_enough_for_an_ejection_to_go_on(cause: str) -> None:
+    watched = outlier(**{"connect_failures": 0, "server_errors": 0, cause: 1})
+    watched.restore("a", Ejection.EJECTED, 120.0, 2)
+    assert ejected(watched, "ab") == "a"
+
+
 def test_a_name_it_was_not_given_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         outlier("ab").succeeded("c")

@@ -1,3 +1,8 @@
+import errno
+import os
+import socket
+import ssl
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +10,7 @@ from hypothesis import strategies as st
 from lbg.health import probe
 from lbg.health.probe import MAX_TEXT, ProbeResult, probe_of
 from lbg.health.tcp_probe import CheckFailed, Dialer, OutOfTime
+from lbg.net.faults import OWN_FAULTS
 from tests.unit.health.probes import ScriptedWire, pool_of
 
 
@@ -74,6 +80,36 @@ def test_a_check_that_failed_says_how_far_it_came(dialled, outcome, text, timed_
     result = check(timeout=2)
     assert (result.passed, result.text) == (False, text)
     assert (result.timed_out, result.connected) == (timed_out, connected)
+
+
+def caused_by(error):
+    failure = CheckFailed("connect failed")
+    failure.__cause__ = error
+    return failure
+
+
+@pytest.mark.parametrize("number", sorted(OWN_FAULTS))
+def test_a_fault_of_this_machine_says_nothing_of_the_endpoint(dialled, number):
+    dialled(caused_by(OSError(number, os.strerror(number))))
+    result = check()
+    assert (result.made, result.passed, result.text) == (False, False, "check not made: connect failed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        None,
+        OSError(errno.ECONNREFUSED, "Connection refused"),
+        OSError(errno.EACCES, "Permission denied"),
+        ssl.SSLCertVerificationError(errno.EPERM, "a number of TLS, not of the system"),
+        ssl.SSLError(errno.EPERM, "a number of TLS, not of the system"),
+        socket.gaierror(errno.ENOMEM, "a number of the resolver, not of the system"),
+    ],
+)
+def test_a_fault_of_the_endpoint_is_a_failed_check(dialled, error):
+    dialled(caused_by(error))
+    result = check()
+    assert (result.made, result.passed, result.text) == (True, False, "connect failed")
 
 
 @pytest.mark.parametrize("error", [CheckFailed("x"), OutOfTime("x"), ZeroDivisionError()])

@@ -165,6 +165,42 @@ def test_a_name_without_addresses_is_told(monkeypatch):
         Dialer(parse_endpoint_url("http://app")).connect(monotonic() + 5.0)
 
 
+def looked_up_again(monkeypatch, outage):
+    """Return the addresses that are dialled when a name was found once, and at the next look-up is not."""
+    sockets = [FakeSocket(), FakeSocket()]
+    waiting = iter(sockets)
+    monkeypatch.setattr(socket, "socket", lambda *_: next(waiting))
+    dialer = Dialer(parse_endpoint_url("http://app:81"))
+    for look_up in (found("10.0.0.1"), outage):
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        dialer.connect(monotonic() + 5.0)
+    return [sock.connected_to for sock in sockets]
+
+
+def failing(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(socket.EAI_AGAIN, "x"), socket.gaierror(socket.EAI_FAIL, "x"), OSError()]
+)
+def test_while_the_resolver_is_out_the_addresses_found_before_are_used(monkeypatch, error):
+    assert looked_up_again(monkeypatch, failing(error)) == [("10.0.0.1", 81)] * 2
+
+
+def test_a_name_found_anew_replaces_its_addresses(monkeypatch):
+    assert looked_up_again(monkeypatch, found("10.0.0.9")) == [("10.0.0.1", 81), ("10.0.0.9", 81)]
+
+
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
+def test_a_name_that_is_gone_has_no_addresses_any_more(monkeypatch, code):
+    with pytest.raises(CheckFailed, match=r"^name not found: app$"):
+        looked_up_again(monkeypatch, failing(socket.gaierror(code, "x")))
+
+
 def test_nothing_is_begun_when_the_time_is_over():
     with pytest.raises(OutOfTime, match=r"^connect timeout$"):
         Dialer(parse_endpoint_url("http://127.0.0.1")).connect(monotonic())

@@ -193,6 +193,36 @@ def test_it_goes_on_where_another_control_worker_was(
     assert (watched.row.health, watched.row[HealthField.COUNT]) == (health, count)
 
 
+def left_behind(cells: Cells, health: Health, age: float, interval: float = 3.0) -> Watched:
+    """Take over an endpoint that was fully up or down when it was checked last, so many seconds ago."""
+    watched = watched_endpoint(cells, ScriptedProbe(), health={"interval": interval})
+    watched.row[HealthField.HEALTH] = health
+    watched.row[HealthField.COUNT] = FULL if health is Health.UP else DOWN_COUNT
+    watched.row[HealthField.CHECKED] = NOW - round(age * SECOND)
+    watched.adopt(NOW)
+    return watched
+
+
+@pytest.mark.parametrize("health", [Health.UP, Health.DOWN])
+@pytest.mark.parametrize(("age", "interval"), [(30.1, 3.0), (30.1, 10.0), (60.1, 20.0)])
+def test_what_nobody_has_checked_for_a_while_is_unknown(
+    cells: Cells, health: Health, age: float, interval: float
+) -> None:
+    watched = left_behind(cells, health, age, interval)
+    assert watched.row.health is Health.UNKNOWN
+    assert (watched.row[HealthField.COUNT], watched.row[HealthField.CHECKED]) == (START, 0)
+
+
+@pytest.mark.parametrize("health", [Health.UP, Health.DOWN])
+@pytest.mark.parametrize(("age", "interval"), [(29.9, 3.0), (59.9, 20.0)])
+def test_a_result_as_old_as_a_reload_may_take_or_as_three_intervals_is_believed(
+    cells: Cells, health: Health, age: float, interval: float
+) -> None:
+    watched = left_behind(cells, health, age, interval)
+    assert watched.row.health is health
+    assert watched.row[HealthField.CHECKED] == NOW - round(age * SECOND)
+
+
 def test_where_checks_were_given_up_what_they_said_is_forgotten(cells: Cells) -> None:
     watched = watched_endpoint(cells)
     watched.row[HealthField.HEALTH] = Health.DOWN
@@ -205,6 +235,19 @@ def test_it_is_silent_while_requests_wait_and_none_is_answered(cells: Cells, wat
     count(cells, Field.RESPONSES_2XX)
     count(cells, Field.AWAITING)
     watched.begin(100.0)
+    assert watched.silent
+
+
+def test_requests_that_have_the_head_of_their_answer_wait_for_nothing(cells: Cells, watched: Watched) -> None:
+    count(cells, Field.IN_FLIGHT, more=3)
+    watched.begin(100.0)
+    assert not watched.silent
+
+
+def test_a_request_that_waits_in_any_worker_counts(cells: Cells, watched: Watched) -> None:
+    cells.register(1, pid=2, role=0, generation=1)
+    watched.begin(100.0)
+    count(cells, Field.AWAITING, worker=1)
     assert watched.silent
 
 

@@ -45,6 +45,37 @@ def test_a_rescue_takes_from_the_budget_once(fleet: Fleet, rescued: Rescued) -> 
     assert fleet.pool_counts() == {"requests": 1, "retries": 1}
 
 
+def test_a_request_that_an_endpoint_closes_as_it_goes_down_takes_from_the_budget_once(fleet: Fleet) -> None:
+    dying, other = fleet.endpoint(silent), fleet.endpoint(answering(OK))
+    pool = pool_of(dying, other)
+    asked = gevent.spawn(lambda: b"".join(forward(request_for(), pool, Record("id1"))))
+    gevent.idle()
+    dying.becomes(health=Health.DOWN)
+    dying.hang_up()
+    assert asked.get(timeout=1.0) == b"ok"
+    assert fleet.pool_counts() == {"requests": 1, "retries": 1}
+
+
+def test_a_request_that_waited_is_counted_once(fleet: Fleet) -> None:
+    endpoint = fleet.endpoint(answering(OK), max_requests=1)
+    pool = pool_of(endpoint)
+    first = pool.acquire(None, [], 0.0)
+    asked = gevent.spawn(lambda: b"".join(forward(request_for(), pool, Record("id1"))))
+    gevent.idle()
+    assert fleet.pool_counts() == {"requests": 1, "queued": 1, "waiting": 1}
+    first.cancel()
+    asked.get(timeout=1.0)
+    assert fleet.pool_counts() == {"requests": 1, "queued": 1}
+
+
+def test_an_endpoint_that_refused_is_asked_last_for_a_moment(fleet: Fleet) -> None:
+    dead, alive = fleet.endpoint(REFUSED), fleet.endpoint(answering(*[OK] * 4))
+    pool = pool_of(dead, alive)
+    for _ in range(4):
+        assert b"".join(forward(request_for(), pool, Record("id1"))) == b"ok"
+    assert (dead.connects, alive.connects) == (1, 1)
+
+
 def test_a_pool_that_is_down_says_why_in_the_story_and_not_to_the_client(fleet: Fleet) -> None:
     endpoint, record = fleet.endpoint(), Record("id1")
     endpoint.becomes(health=Health.DOWN)

@@ -167,6 +167,7 @@ class Requests(RuleBasedStateMachine):
         cells = self.fleet.cells
         assert [cells.total(slot, Field.IN_FLIGHT) for slot in range(3)] == [0, 0, 0]
         assert cells.pool_total(0, PoolField.WAITING) == 0
+        assert cells.pool_total(0, PoolField.OLDEST) == 0
         for pool in self.pools:
             assert not pool.queue
         self._assert_no_trial_is_held()

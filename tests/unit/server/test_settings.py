@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,3 +60,14 @@ def test_the_arbiter_waits_longer_than_the_workers_do(told: Any) -> None:
 
 def test_gunicorn_opens_no_control_socket_of_its_own(told: Any) -> None:
     assert told()["control_socket_disable"] is True
+
+
+def test_a_worker_of_any_class_starts_its_application() -> None:
+    started = []
+    application = SimpleNamespace(start=lambda: started.append(True))
+    module.start_application(SimpleNamespace(wsgi=application))
+    assert started == [True]
+
+
+def test_an_application_without_a_beginning_is_left_alone() -> None:
+    module.start_application(SimpleNamespace(wsgi=lambda environ, start_response: []))

@@ -20,6 +20,7 @@ from lbg.state.layout import (
     WORKER_SLOTS,
     Field,
     Header,
+    Health,
     HealthField,
     NoSlot,
     WorkerField,
@@ -548,6 +549,19 @@ def test_an_upgrade_shares_directory_cells_and_slots(state: StateDirectory) -> N
     assert successor.cells.total(1, Field.RESPONSES_2XX) == 9
     assert successor.published.slots["api/b:2"] == 1
     assert list(environ) == [directory.VARIABLE]
+
+
+def test_an_upgrade_is_ready_as_its_predecessor_was(state: StateDirectory) -> None:
+    state.cells.view[Header.CHECKED] = 1
+    successor = StateDirectory.start(hand_over(state), config(), "lbg.toml")
+    assert successor.cells.view[Header.CHECKED] == 1
+
+
+def test_what_checks_said_stays_for_the_control_worker_to_judge(state: StateDirectory) -> None:
+    state.cells.view[health_row(0) + HealthField.HEALTH] = Health.DOWN
+    state.cells.view[health_row(0) + HealthField.CHECKED] = 1
+    row = restart(state).cells.view[health_row(0) : health_row(1)].tolist()
+    assert (row[HealthField.HEALTH], row[HealthField.CHECKED]) == (Health.DOWN, 1)
 
 
 def test_a_fresh_directory_ends_with_the_last_master_of_an_upgrade(path: Path, tmp_path: Path) -> None:

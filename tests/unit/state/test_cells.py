@@ -19,6 +19,7 @@ from lbg.state.layout import (
     counters,
     health_row,
     pool_row,
+    worker_row,
 )
 
 
@@ -52,6 +53,14 @@ def test_the_sum_of_a_pool_is_over_all_workers_and_one_pool(cells: Cells) -> Non
     count_pool(cells, 1, 4, PoolField.RETRIES, 100)
     count_pool(cells, 1, 3, PoolField.QUEUED, 50)
     assert cells.pool_total(3, PoolField.RETRIES) == 7
+
+
+def test_each_worker_is_asked_for_itself() -> None:
+    cells = Cells.private()
+    cells.register(2, 4711, 1, 1)
+    for worker, since in ((0, 5), (2, 7), (3, 9)):
+        count_pool(cells, worker, 3, PoolField.OLDEST, since)
+    assert cells.pool_each(3, PoolField.OLDEST) == [5, 0, 7]
 
 
 def test_a_sum_is_over_the_slots_that_were_ever_used() -> None:
@@ -180,6 +189,29 @@ def test_the_late_news_of_a_death_do_not_touch_the_successor() -> None:
     cells.register(1, 4712, 1, 1)
     count(cells, 1, 0, Field.IN_FLIGHT)
     cells.forget(1, 4711)
+    assert list(cells.workers()) == [(1, 4712, 1, 1)]
+    assert cells.total(0, Field.IN_FLIGHT) == 1
+
+
+def test_a_worker_that_takes_the_slot_in_the_moment_of_forgetting_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells = Cells.private()
+    cells.register(1, 4711, 1, 1)
+    locked: list[int] = []
+    unpatched = cells.locked
+
+    @contextmanager
+    def lock(cell: int) -> Iterator[None]:
+        locked.append(cell)
+        monkeypatch.setattr(cells, "locked", unpatched)
+        cells.register(1, 4712, 1, 1)  # by the process that had the lock until now
+        count(cells, 1, 0, Field.IN_FLIGHT)
+        yield
+
+    monkeypatch.setattr(cells, "locked", lock)
+    cells.forget(1, 4711)
+    assert locked == [worker_row(1)]
     assert list(cells.workers()) == [(1, 4712, 1, 1)]
     assert cells.total(0, Field.IN_FLIGHT) == 1
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lbg.state import reports as module
 from lbg.state.cells import Cells
-from lbg.state.layout import ENDPOINT_SLOTS, REPORTS, WORKER_SLOTS, Kind
+from lbg.state.layout import ENDPOINT_SLOTS, REPORTS, WORKER_SLOTS, Kind, reports
 from lbg.state.reports import Report, ReportReader, ReportWriter
 
 A, B = Kind.CONNECT_FAILURE, Kind.SERVER_ERROR
@@ -108,6 +108,18 @@ def test_of_more_than_the_ring_holds_the_last_are_heard() -> None:
         writer.report(slot, A)
     assert [report.endpoint for report in reader.take()] == list(range(5, REPORTS + 5))
     assert reader.take() == []
+
+
+def test_a_damaged_report_is_not_read_again() -> None:
+    cells = cells_of(1)
+    reader, writer = ReportReader(cells), ReportWriter(cells, 0)
+    writer.report(7, A)
+    cells.view[reports(0) + 1] = 7 << 8 | 99  # of no kind
+    with pytest.raises(ValueError, match="99"):
+        reader.take()
+    assert reader.take() == []
+    writer.report(8, B)
+    assert [(report.endpoint, report.kind) for report in reader.take()] == [(8, B)]
 
 
 def test_one_workers_overflow_loses_nothing_of_another() -> None:

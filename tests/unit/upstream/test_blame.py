@@ -71,9 +71,11 @@ def failed(reason: str, sent: Sent, *, blameless: bool = False) -> UpstreamError
 def test_what_is_reported(
     fleet: Fleet, answer: Answer | UpstreamError, blame: list[tuple[int, Kind]]
 ) -> None:
-    ask(fleet.endpoint(answer))
+    endpoint = fleet.endpoint(answer)
+    ask(endpoint)
     assert fleet.reports() == blame
     assert fleet.in_flight() == 0
+    assert (endpoint.suspected_until > 0.0) is (blame == CONNECT_FAILURE)
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket as gevent_socket
+from gevent.event import Event
 
 from lbg.config.pools import ConnectionsConfig, EndpointConfig
 from lbg.errors import Sent, UpstreamError
+from lbg.net.faults import OWN_FAULTS
 from lbg.net.stream import Stream
 from lbg.state.cells import Cells
 from lbg.upstream import endpoint as module
@@ -158,6 +160,47 @@ def test_a_name_that_does_not_resolve_is_a_dns_failure(resolving: dict[str, Any]
     assert str(failure(endpoint_at("http://a"))) == "dns_failure: a: Name or service not known"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        OSError(errno.EMFILE, "Too many open files"),
+    ],
+)
+def test_when_a_look_up_fails_the_addresses_found_before_are_used(
+    dialled: type[Dialled], resolving: dict[str, Any], error: OSError
+) -> None:
+    endpoint = endpoint_at("http://a")
+    resolving["a"] = ["10.0.0.1"]
+    connect(endpoint)
+    resolving["a"] = error
+    connect(endpoint)
+    assert dialled.dialled == [("10.0.0.1", 80)] * 2
+
+
+def test_a_name_found_anew_replaces_its_addresses(dialled: type[Dialled], resolving: dict[str, Any]) -> None:
+    endpoint = endpoint_at("http://a")
+    for address in ("10.0.0.1", "10.0.0.2"):
+        resolving["a"] = [address]
+        connect(endpoint)
+    assert dialled.dialled == [("10.0.0.1", 80), ("10.0.0.2", 80)]
+
+
+def test_a_resolver_that_hangs_is_waited_for_no_longer_than_a_connect(
+    dialled: type[Dialled], resolving: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, unknown = endpoint_at("http://a"), endpoint_at("http://a")
+    resolving["a"] = ["10.0.0.1"]
+    connect(known)
+    monkeypatch.setattr(gevent_socket, "getaddrinfo", lambda *_, **__: Event().wait())
+    with pytest.raises(UpstreamError) as caught:
+        unknown.connect(0.001)
+    assert str(caught.value) == "dns_failure: a: not resolved within 0.001 s"
+    known.connect(0.001).close()
+    assert dialled.dialled == [("10.0.0.1", 80)] * 2
+
+
 def test_a_name_without_addresses_is_a_dns_failure(resolving: dict[str, Any]) -> None:
     resolving["a"] = []
     assert failure(endpoint_at("http://a")).reason.code == "dns_failure"
@@ -182,6 +225,23 @@ def test_a_connect_that_fails_says_how(
     failed = failure(endpoint_at("http://127.0.0.1:1"))
     assert (failed.reason.code, failed.detail) == (reason, detail)
     assert dialled.made[0].fileno() == -1
+
+
+@pytest.mark.parametrize(
+    ("code", "blameless"),
+    [
+        *[(code, True) for code in sorted(OWN_FAULTS)],
+        *[(code, False) for code in (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EACCES, errno.ETIMEDOUT)],
+    ],
+)
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_what_fails_by_this_machine_is_without_blame(
+    dialled: type[Dialled], code: int, blameless: bool, when: str
+) -> None:
+    address = ("127.0.0.1", 1)
+    dialled.codes = {address: code if when == "at once" else errno.EINPROGRESS}
+    dialled.later = {address: code}
+    assert failure(endpoint_at("http://127.0.0.1:1")).blameless is blameless
 
 
 def test_a_connect_under_way_is_awaited(dialled: type[Dialled]) -> None:

@@ -13,6 +13,7 @@ from lbg.state.reports import ReportReader
 from lbg.upstream import endpoint as module
 from lbg.upstream.endpoint import Endpoint, Reporter
 from lbg.upstream.idle import IdleConnections
+from lbg.upstream.lease import Lease
 
 
 def endpoint(
@@ -45,6 +46,25 @@ def test_counts_go_to_the_cells_of_its_worker_and_slot() -> None:
         Field.AWAITING: 0,
     }
     assert sum(cells.view[counters(0, 0) :]) == 18
+
+
+def test_an_answer_does_not_end_its_request() -> None:
+    one = endpoint()
+    one.began()
+    one.answered(200)
+    assert (one.in_flight(), one.completed()) == (1, 1)
+
+
+def test_the_requests_that_wait_are_noted_in_the_cells_of_its_worker() -> None:
+    cells = Cells.private()
+    one = endpoint(cells, worker=2, slot=5)
+    one.waiting |= {Lease.__new__(Lease) for _ in range(3)}
+    one.note_waiting()
+    assert cells.view[counters(2, 5) + Field.AWAITING] == 3
+    assert sum(cells.view[counters(0, 0) :]) == 3
+    one.waiting.clear()
+    one.note_waiting()
+    assert sum(cells.view[counters(0, 0) :]) == 0
 
 
 def test_a_client_that_left_counts_as_nothing() -> None:

@@ -72,6 +72,22 @@ def test_a_request_is_in_flight_until_its_body_ends(fleet: Fleet) -> None:
     assert endpoint.in_flight() == 0
 
 
+def test_a_response_is_counted_when_its_head_has_come(fleet: Fleet) -> None:
+    endpoint = fleet.endpoint(answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nbo"))
+    exchange = lease_on(endpoint).exchange(request_for(), fresh=False)
+    assert endpoint.counts() == {"responses_4xx": 1, "in_flight": 1}
+    exchange.close()
+    assert endpoint.counts() == {"responses_4xx": 1}
+
+
+def test_a_switch_of_protocols_is_counted_when_it_begins(fleet: Fleet) -> None:
+    endpoint = fleet.endpoint(answering(b"HTTP/1.1 101 Switch\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
+    exchange = lease_on(endpoint).exchange(request_for(upgrades=True), fresh=False)
+    assert endpoint.counts() == {"responses_2xx": 1, "in_flight": 1}
+    assert not endpoint.waiting
+    exchange.close()
+
+
 def test_the_connection_of_a_finished_request_serves_the_next(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(answering(OK, OK, OK))
     assert [ask(endpoint) for _ in range(3)] == [b"ok"] * 3

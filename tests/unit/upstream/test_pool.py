@@ -1,16 +1,24 @@
 """A pool: whom it hands out, and what it says when there is nobody."""
 
+from collections.abc import Sequence
+
+import gevent
 import pytest
 
 from lbg.balancing.power_of_two import PowerOfTwo
-from lbg.state.layout import Ejection, Health
+from lbg.balancing.round_robin import RoundRobin
+from lbg.state.layout import Ejection, Field, Health, PoolField
 from lbg.upstream.endpoint import Endpoint
+from lbg.upstream.lease import Lease
 from lbg.upstream.pool import Busy, NoEndpoint, Pool
+from lbg.upstream.tally import PoolTally
+from tests.unit.health.watching import Clock
 from tests.unit.upstream.pools import Fleet, pool_of
 from tests.unit.upstream.responses import request_for
-from tests.unit.upstream.scripted_endpoint import OK, answering
+from tests.unit.upstream.scripted_endpoint import OK, answering, silent
 
 SECOND = 1_000_000_000  # ns
+SUSPICION = 0.2  # s
 
 DOWN = {"health": Health.DOWN}
 EJECTED = {"ejection": Ejection.EJECTED}
@@ -57,6 +65,14 @@ def test_a_request_is_counted_once_however_often_it_is_tried(fleet: Fleet) -> No
     pool.acquire(None, [], 0.0)
     pool.acquire(None, [first], 0.0)
     assert fleet.pool_counts() == {"requests": 1}
+
+
+def test_asking_for_a_lease_counts_no_request(fleet: Fleet) -> None:
+    pool = pool_of(fleet.endpoint(max_requests=1))
+    pool.acquire(None, [], 0.0)
+    with pytest.raises(Busy):
+        pool.acquire(None, [], 0.0)
+    assert fleet.pool_counts() == {}
 
 
 def test_each_pick_is_remembered_in_order(fleet: Fleet) -> None:
@@ -178,6 +194,14 @@ def test_a_pool_that_fails_open_goes_on_and_says_so(fleet: Fleet, caplog: pytest
     assert fleet.pool_counts() == {"no_healthy": 2}
 
 
+def test_a_pool_that_fails_open_shares_evenly_while_nothing_fails(fleet: Fleet) -> None:
+    endpoints = [fleet.endpoint() for _ in range(3)]
+    for endpoint in endpoints:
+        endpoint.becomes(**DOWN)
+    picked = picks(pool_of(*endpoints, when_all_down="fail_open"), 9, now=100.0)
+    assert [picked.count(endpoint) for endpoint in endpoints] == [3, 3, 3]
+
+
 def test_a_pool_that_failed_open_is_as_before_when_one_is_back(fleet: Fleet) -> None:
     first, second = fleet.endpoint(), fleet.endpoint()
     pool = pool_of(first, second, when_all_down="fail_open")
@@ -225,11 +249,103 @@ def test_an_endpoint_that_is_down_makes_nobody_wait_for_it(fleet: Fleet) -> None
         pool_of(first, dead).acquire(None, [first], 0.0)
 
 
+def waiting_in(worker: int, fleet: Fleet) -> PoolTally:
+    """Let a request of this worker wait in the queue of the pool."""
+    tally = PoolTally(fleet.cells, slot=0, worker=worker)
+    tally.add(PoolField.WAITING)
+    return tally
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_nobody_goes_before_those_who_wait_in_any_worker(worker: int) -> None:
+    fleet = Fleet(workers=2)
+    pool = pool_of(endpoint := fleet.endpoint(max_requests=1))
+    tally = waiting_in(worker, fleet)
+    with pytest.raises(Busy):
+        pool.acquire(None, [], 0.0)
+    assert endpoint.in_flight() == 0
+    assert pool.acquire(None, [], 0.0, queued=True).endpoint is endpoint
+    tally.add(PoolField.WAITING, -1)
+    with pytest.raises(Busy):
+        pool.acquire(None, [], 0.0, queued=True)
+
+
+def test_where_nobody_can_wait_nobody_is_waited_for(fleet: Fleet) -> None:
+    pool = pool_of(endpoint := fleet.endpoint())
+    waiting_in(0, fleet)  # under a configuration with limits
+    assert picks(pool, 1) == [endpoint]
+
+
 def test_a_pool_without_limits_has_no_queue(fleet: Fleet) -> None:
     pool = pool_of(endpoint := fleet.endpoint())
     assert pool.queue is None
     with pytest.raises(NoEndpoint):
         pool.wait(None, [endpoint], 0.0, 10.0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give the clock of the pool."""
+    clock = Clock(now=100.0)
+    monkeypatch.setattr("lbg.upstream.pool.monotonic", clock.monotonic)
+    return clock
+
+
+def test_others_are_preferred_to_a_suspect_for_a_moment(fleet: Fleet, clock: Clock) -> None:
+    first, second = fleet.endpoint(), fleet.endpoint()
+    pool = pool_of(first, second)
+    pool.suspect(first)
+    assert picks(pool, 3) == [second] * 3
+    pool.tick(100.0 + SUSPICION - 0.01)
+    assert picks(pool, 1) == [second]
+    pool.tick(100.0 + SUSPICION)
+    assert set(picks(pool, 2)) == {first, second}
+
+
+def test_a_suspect_is_better_than_none_and_than_a_backup(fleet: Fleet, clock: Clock) -> None:
+    first, backup = fleet.endpoint(), fleet.endpoint(backup=True)
+    pool = pool_of(first, backup)
+    pool.suspect(first)
+    assert picks(pool, 1) == [first]
+    assert picks(pool, 1, [first]) == [backup]
+
+
+def test_what_fails_again_is_a_suspect_for_longer_and_nothing_is_computed_anew(
+    fleet: Fleet, clock: Clock
+) -> None:
+    made: list[object] = []
+
+    def policy(endpoints: Sequence[Endpoint]) -> RoundRobin[Endpoint]:
+        made.append(endpoints)
+        return RoundRobin(endpoints)
+
+    first, second = fleet.endpoint(), fleet.endpoint()
+    pool = pool_of(first, second, policy=policy)
+    pool.suspect(first)
+    before = len(made)
+    clock.now += SUSPICION / 2
+    pool.suspect(first)
+    assert len(made) == before
+    pool.tick(100.0 + SUSPICION)
+    assert picks(pool, 2) == [second] * 2
+    pool.tick(100.0 + SUSPICION * 1.5)
+    assert set(picks(pool, 2)) == {first, second}
+
+
+def test_a_tick_tells_how_many_requests_await_their_answer(fleet: Fleet) -> None:
+    begun = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo")
+    hung, endpoint = fleet.endpoint(silent, silent), fleet.endpoint(begun)
+    pool = pool_of(hung, endpoint)
+    asked = [gevent.spawn(Lease(pool, hung).exchange, request_for(), fresh=True) for _ in range(2)]
+    exchange = Lease(pool, endpoint).exchange(request_for(), fresh=False)
+    gevent.idle()
+    pool.tick(0.0)
+    assert [fleet.cells.total(slot, Field.AWAITING) for slot in (0, 1)] == [2, 0]
+    assert [fleet.cells.total(slot, Field.IN_FLIGHT) for slot in (0, 1)] == [2, 1]
+    gevent.killall(asked)
+    exchange.close()
+    pool.tick(0.1)
+    assert fleet.cells.total(0, Field.AWAITING) == 0
 
 
 def test_a_new_worker_takes_up_a_slow_start_where_it_is(

@@ -1,6 +1,7 @@
 """Requests that wait for a place: in which order, for how long, and how they leave."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gevent
@@ -8,11 +9,12 @@ import pytest
 
 from lbg.errors import ClientGone, LocalReply
 from lbg.net.deadline import NEVER
-from lbg.state.layout import Ejection, Health
+from lbg.state.layout import Ejection, Health, PoolField
 from lbg.upstream import queue as module
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.lease import Lease
 from lbg.upstream.pool import Busy, NoEndpoint, Pool
+from lbg.upstream.tally import PoolTally
 from tests.unit.upstream.pools import Fleet, pool_of
 
 DOWN = {"health": Health.DOWN}
@@ -145,6 +147,123 @@ def test_who_waits_for_one_endpoint_keeps_nobody_from_another(fleet: Fleet, aski
     requests.come("b", tried=[other])
     requests.come("c", "d")
     assert requests.served == ["a", "c", "d"]
+
+
+def test_who_finds_room_is_served_without_a_turn_of_the_loop(fleet: Fleet) -> None:
+    pool = pool_of(endpoint := fleet.endpoint(max_requests=1))
+    assert pool.wait(None, [], 0.0, NEVER).endpoint is endpoint
+    assert fleet.pool_counts() == {"queued": 1}
+
+
+def test_a_bug_in_the_choice_of_an_endpoint_leaves_nobody_in_the_queue(fleet: Fleet) -> None:
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    queue = pool_of(fleet.endpoint(max_requests=1)).queue
+    assert queue is not None
+    with pytest.raises(ValueError, match="a bug"):
+        queue.wait(fail, 1.0)
+    assert (len(queue), queue.waiting) == (0, 0)
+
+
+def test_a_retry_that_finds_no_room_keeps_nobody_waiting(fleet: Fleet, asking: Ask) -> None:
+    tried, busy = fleet.endpoint(max_requests=1), fleet.endpoint(max_requests=1)
+    requests = asking(pool_of(tried, busy))
+    requests.come("a", "b")
+    requests.come("retry", tried=[tried])
+    requests.come("c")
+    [on_tried] = [name for name, lease in requests.leases.items() if lease.endpoint is tried]
+    requests.finish(on_tried)
+    assert requests.served == ["a", "b", "c"]
+    requests.finish(*({"a", "b"} - {on_tried}))
+    assert requests.served == ["a", "b", "c", "retry"]
+
+
+@dataclass
+class Workers:
+    """Two workers over one endpoint that takes one request at a time; it is taken from the beginning."""
+
+    fleet: Fleet
+    here: Requests
+    there: Requests
+    lease: Lease
+
+    def tell_oldest(self, since: int) -> None:
+        """Let the other worker tell that its first request has been waiting since then."""
+        PoolTally(self.fleet.cells, slot=0, worker=1).set(PoolField.OLDEST, since)
+
+
+@pytest.fixture
+def workers(asking: Ask) -> Workers:
+    """Give two workers, each with a queue of its own."""
+    fleet = Fleet(workers=2)
+    endpoint = fleet.endpoint(max_requests=1)
+    here, there = pool_of(endpoint), pool_of(fleet.in_worker(1, endpoint), worker=1)
+    return Workers(fleet, asking(here), asking(there), here.acquire(None, [], 0.0))
+
+
+def oldest(fleet: Fleet) -> list[bool]:
+    """Return which workers tell that somebody waits."""
+    return [since > 0 for since in fleet.cells.pool_each(0, PoolField.OLDEST)]
+
+
+def test_who_comes_first_is_served_first_over_all_workers(workers: Workers) -> None:
+    workers.there.come("first")
+    workers.here.come("second")
+    workers.lease.cancel()
+    assert (workers.here.served, workers.there.served) == ([], [])
+    workers.there["first"].get(timeout=1.0)
+    workers.there.finish("first")
+    workers.here["second"].get(timeout=1.0)
+    assert oldest(workers.fleet) == [False, False]
+
+
+def test_each_worker_tells_whether_somebody_waits_there(workers: Workers) -> None:
+    workers.there.come("a", "b")
+    assert oldest(workers.fleet) == [False, True]
+    workers.there.leave("a")
+    settle()
+    assert oldest(workers.fleet) == [False, True]
+    workers.there.leave("b")
+    settle()
+    assert oldest(workers.fleet) == [False, False]
+
+
+def test_a_retry_keeps_no_other_worker_waiting(workers: Workers) -> None:
+    tried = workers.there.pool.endpoints[0]
+    other = workers.fleet.endpoint(slot=1, worker=1, max_requests=1)
+    other.began()
+    limited = pool_of(*workers.there.pool.endpoints, other, worker=1)
+    assert limited.queue is not None
+    retry = gevent.spawn(limited.wait, None, [tried], 0.0, NEVER)
+    settle()
+    assert oldest(workers.fleet) == [False, False]
+    retry.kill(ClientGone("left"))
+
+
+@pytest.mark.parametrize(("ago", "served"), [(5.9, []), (6.1, ["a"])])
+def test_a_worker_that_was_stopped_holds_up_nobody_for_longer_than_a_wait_may_take(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, ago: float, served: list[str]
+) -> None:
+    workers.here.pool = pool_of(*workers.here.pool.endpoints, queue={"timeout": 5})
+    monkeypatch.setattr(module, "monotonic_ns", lambda: 100_000_000_000)
+    workers.tell_oldest(int((100.0 - ago) * 1e9))
+    workers.here.come("a")
+    workers.lease.cancel()
+    assert workers.here.pool.queue is not None
+    workers.here.pool.queue.freed()
+    settle()
+    assert workers.here.served == served
+
+
+def test_soon_after_a_boot_workers_without_requests_hold_up_nobody(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "monotonic_ns", lambda: 1_000_000_000)
+    workers.here.come("a")
+    workers.lease.cancel()
+    settle()
+    assert workers.here.served == ["a"]
 
 
 def test_a_full_queue_refuses_at_once(fleet: Fleet, requests: Requests) -> None:

@@ -186,6 +186,21 @@ def test_a_request_stays_when_the_budget_is_used_up(fleet: Fleet, place: Place) 
     assert waiter.stays
 
 
+def test_it_is_taken_away_when_the_budget_is_back(place: Place) -> None:
+    pool, hung, _ = place
+    pool.tick(0.0)
+    while pool.may_retry(0.5):
+        pass
+    waiter = waiting_on(pool, hung)
+    hung.becomes(**DOWN)
+    for second in range(1, 10):
+        pool.tick(float(second))
+    assert waiter.stays
+    for second in range(10, 13):
+        pool.tick(float(second))
+    assert waiter.outcome().rescued
+
+
 def test_a_request_stays_when_no_other_endpoint_is_usable(place: Place) -> None:
     pool, hung, other = place
     waiter = waiting_on(pool, hung)
@@ -231,6 +246,18 @@ def test_a_rescue_takes_from_the_budget_once(fleet: Fleet, place: Place) -> None
     pool.tick(0.1)
     waiter.outcome()
     assert fleet.pool_counts()["retries"] == 1
+
+
+def test_a_request_that_fails_by_itself_in_that_moment_is_not_rescued_besides(
+    fleet: Fleet, place: Place
+) -> None:
+    pool, hung, _ = place
+    waiter = waiting_on(pool, hung)
+    hung.becomes(**DOWN)
+    hung.hang_up()
+    failure = waiter.outcome()
+    assert (failure.reason.code, failure.rescued) == ("upstream_reset", False)
+    assert (hung.counts(), fleet.pool_counts()) == ({"failures": 1}, {})
 
 
 def test_an_answer_that_comes_in_the_moment_of_the_rescue_is_not_begun(fleet: Fleet) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from lbg.balancing.round_robin import RoundRobin
+from lbg.net.deadline import NEVER
 from lbg.state.layout import Ejection, Health
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.rotation import Rotation, rotation
@@ -68,6 +69,47 @@ def test_backups_come_after_all_others(fleet: Fleet) -> None:
     assert tiers(rotate(backup, first)) == [[first], [backup]]
 
 
+def test_whom_this_worker_could_not_connect_to_comes_after_the_others_and_before_backups(
+    fleet: Fleet, four: Sequence[ScriptedEndpoint]
+) -> None:
+    backup = fleet.endpoint(backup=True)
+    four[1].suspected_until, four[2].suspected_until = 5.0, 4.5
+    current = rotate(*four, backup, now=4.0)
+    assert tiers(current) == [[four[0], four[3]], [four[1], four[2]], [backup]]
+    assert current.usable == (*four, backup)
+
+
+def test_a_rotation_holds_until_the_first_suspicion_is_over(four: Sequence[ScriptedEndpoint]) -> None:
+    assert rotate(*four, now=4.0).until == NEVER
+    four[1].suspected_until, four[2].suspected_until = 5.0, 4.5
+    assert rotate(*four, now=4.0).until == 4.5
+    current = rotate(*four, now=4.5)
+    assert (current.until, tiers(current)) == (5.0, [[four[0], four[2], four[3]], [four[1]]])
+    assert rotate(*four, now=5.0).until == NEVER
+
+
+def test_when_all_are_suspects_they_are_one_tier(four: Sequence[ScriptedEndpoint]) -> None:
+    for endpoint in four:
+        endpoint.suspected_until = 5.0
+    assert tiers(rotate(*four, now=4.0)) == [[*four]]
+
+
+def test_suspects_that_are_out_of_service_are_left_out(four: Sequence[ScriptedEndpoint]) -> None:
+    for endpoint in four[:2]:
+        endpoint.suspected_until = 5.0
+    four[0].becomes(**DOWN)
+    four[1].becomes(**EJECTED)
+    current = rotate(*four, now=4.0)
+    assert (current.until, tiers(current)) == (NEVER, [[four[2], four[3]]])
+
+
+def test_a_suspect_among_backups_stays_where_it_is(fleet: Fleet) -> None:
+    first, *backups = fleet.endpoint(), fleet.endpoint(backup=True), fleet.endpoint(backup=True)
+    backups[0].suspected_until = 5.0
+    current = rotate(first, *backups, now=4.0)
+    assert (current.until, tiers(current)) == (NEVER, [[first], backups])
+
+
 def test_a_backup_has_its_trial_only_when_no_primary_is_usable(fleet: Fleet) -> None:
     first, backup, other = fleet.endpoint(), fleet.endpoint(backup=True), fleet.endpoint(backup=True)
     backup.becomes(**TRIAL)
@@ -93,6 +135,24 @@ def test_a_pool_that_fails_open_uses_all_then_the_least_recently_failed_first(
     assert tiers(current) == [[four[1], four[3], four[0], four[2]]]
     four[1].becomes(failed=50)
     assert tiers(current) == [[four[3], four[0], four[2], four[1]]]
+
+
+def test_a_pool_that_fails_open_forgets_failures_after_ten_seconds(four: Sequence[ScriptedEndpoint]) -> None:
+    for endpoint, failed in zip(four, (92, 89, 91, 0), strict=True):
+        endpoint.becomes(**DOWN, failed=failed * SECOND)
+    four[1].began()
+    current = rotate(*four, now=100.0, fail_open=True)
+    assert tiers(current, now=100.0) == [[four[3], four[1], four[2], four[0]]]
+    assert tiers(current, now=102.5) == [[four[0], four[2], four[3], four[1]]]
+
+
+def test_a_pool_that_fails_open_shares_by_load_while_nothing_fails(four: Sequence[ScriptedEndpoint]) -> None:
+    for endpoint, requests in zip(four, (2, 0, 3, 1), strict=True):
+        endpoint.becomes(**DOWN)
+        for _ in range(requests):
+            endpoint.began()
+    current = rotate(*four, now=100.0, fail_open=True)
+    assert tiers(current, now=100.0) == [[four[1], four[3], four[0], four[2]]]
 
 
 def test_a_pool_that_fails_open_does_so_only_when_all_are_down(four: Sequence[ScriptedEndpoint]) -> None:
