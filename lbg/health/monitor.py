@@ -170,9 +170,10 @@ class Monitor:
             self._distrusted = now
         self._last_turn = now
         self._cells.view[Header.HEARTBEAT] = monotonic_ns()
+        taken = reports.take()
         for passive in self._passive:
-            passive.look()
-        for report in reports.take():
+            passive.look()  # after the reports were taken: no success before them is missed
+        for report in taken:
             watched = self._watched.get(report.endpoint)
             if watched is not None:
                 self._heed(watched, report.kind, now)
@@ -226,6 +227,7 @@ class Monitor:
         row, now = watched.row, monotonic()
         if not result.made:
             self._complain(result.text, now)
+            self._note_checked(watched)  # nothing more will be known of it by waiting
         if not result.made or (watched.began < self._distrusted and not result.passed):
             watched.postpone(now)
             return

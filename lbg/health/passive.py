@@ -63,9 +63,10 @@ class PassiveDetection:
         self._new.clear()
         self._learned = False
         for slot, seen in list(self._seen.items()):
-            if self._good(slot) != seen:
+            if self._good(slot) > seen:
                 del self._seen[slot]
                 self.outlier.succeeded(slot)
 
     def _good(self, slot: int) -> int:
-        return sum(self._cells.total(slot, field) for field in _GOOD)
+        cut = self._cells.total(slot, Field.CUTS)
+        return sum(self._cells.total(slot, field) for field in _GOOD) - cut

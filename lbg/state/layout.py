@@ -57,6 +57,7 @@ class Field(IntEnum):
     RESCUES = 6  # requests taken away because the endpoint went down while they waited
     IN_FLIGHT = 7
     AWAITING = 8  # of these, the ones without a response head; written ten times a second
+    CUTS = 9  # good responses whose body the endpoint cut short; they are failures, too
 
 
 RESPONSES: Final = (Field.RESPONSES_2XX, Field.RESPONSES_3XX, Field.RESPONSES_4XX, Field.RESPONSES_5XX)

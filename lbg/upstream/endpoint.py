@@ -59,6 +59,7 @@ _WORKERS: Final = int(Header.WORKERS)
 _FAILURES: Final = int(Field.FAILURES)
 _CONNECT_FAILURES: Final = int(Field.CONNECT_FAILURES)
 _RESCUES: Final = int(Field.RESCUES)
+_CUTS: Final = int(Field.CUTS)
 _IN_FLIGHT: Final = int(Field.IN_FLIGHT)
 _AWAITING: Final = int(Field.AWAITING)
 _HEALTH: Final = int(HealthField.HEALTH)
@@ -191,7 +192,8 @@ class Endpoint:
 
     def completed(self) -> int:
         """Return the requests that are over, over all workers."""
-        return sum(self._cells.total(self.slot, field) for field in _ENDED)
+        ended = sum(self._cells.total(self.slot, field) for field in _ENDED)
+        return ended - self._cells.total(self.slot, Field.CUTS)  # those are counted twice
 
     def has_room(self) -> bool:
         """Return whether `max_requests` lets another request in. Exact only while `reserving`."""
@@ -231,13 +233,15 @@ class Endpoint:
         """Count a response, whose head has come."""
         self._view[self._base + _BY_CLASS[status // 100]] += 1
 
-    def failed(self, *, connected: bool) -> None:
-        """Count one request less in flight, and that it failed."""
+    def failed(self, *, connected: bool, cut: bool = False) -> None:
+        """Count one request less in flight, and that it failed; `cut` if within its response."""
         view, base = self._view, self._base
         view[base + _IN_FLIGHT] -= 1
         view[base + _FAILURES] += 1
         if not connected:
             view[base + _CONNECT_FAILURES] += 1
+        if cut:
+            view[base + _CUTS] += 1
 
     def left(self) -> None:
         """Count one request less in flight."""

@@ -261,7 +261,7 @@ class Lease:
             else:
                 if connection.status < _SERVER_ERROR:  # else its head was reported
                     self._blame(failure)
-                self.endpoint.failed(connected=True)
+                self.endpoint.failed(connected=True, cut=connection.status < _SERVER_ERROR)
             self._free()
         connection.served += 1
         if connection.spoiled or failure is not None:

@@ -76,7 +76,7 @@ def test_it_runs_with_its_environment_and_leaves_nothing_behind(
         assert tomllib.loads(Path(environment["LBG_CONFIG"]).read_text())["routes"] == [{"pool": "main"}]
         assert "started" in process.log()
         assert process in RUNNING
-    assert not RUNNING
+    assert process not in RUNNING
     eventually(lambda: is_gone(child), what="the child of the master to be killed")
 
 
@@ -90,7 +90,7 @@ def test_stop_returns_the_exit_code(tmp_path: Path) -> None:
 def test_a_start_that_fails_shows_the_log(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="no such pool"), StandIn("", tmp_path, args=["--fail"]):
         pass
-    assert not RUNNING
+    assert not [one for one in RUNNING if one.directory == tmp_path]
 
 
 def test_a_traceback_in_the_log_fails_the_test(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_an_endpoint_is_described_in_full(cells: Cells) -> None:
         "rescues": 0,
         "in_flight": 0,
         "awaiting": 0,
+        "cuts": 0,
     }
 
 

@@ -162,3 +162,13 @@ def test_the_last_usable_endpoint_stays() -> None:
     moments = Moments()
     moments.usable = {0}
     assert [moments.tell(CONNECT) for _ in range(9)] == [None] * 9
+
+
+def test_responses_that_are_all_cut_short_are_failures_in_a_row() -> None:
+    moments = Moments()
+    causes = []
+    for _ in range(3):
+        moments.succeeds()  # counted at its head
+        moments.succeeds(Field.CUTS)
+        causes.append(moments.tell(ERROR))
+    assert causes == [None, None, Cause.SERVER_ERRORS]

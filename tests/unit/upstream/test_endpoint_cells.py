@@ -31,7 +31,7 @@ def test_counts_go_to_the_cells_of_its_worker_and_slot() -> None:
         one.began()
     for status in (101, 200, 299, 304, 404, 503, 999):
         one.answered(status)
-    one.failed(connected=True)
+    one.failed(connected=True, cut=True)
     one.failed(connected=False)
     row = counters(2, 5)
     assert dict(zip(Field, cells.view[row : row + len(Field)], strict=True)) == {
@@ -44,8 +44,9 @@ def test_counts_go_to_the_cells_of_its_worker_and_slot() -> None:
         Field.RESCUES: 0,
         Field.IN_FLIGHT: 8,
         Field.AWAITING: 0,
+        Field.CUTS: 1,
     }
-    assert sum(cells.view[counters(0, 0) :]) == 18
+    assert sum(cells.view[counters(0, 0) :]) == 19
 
 
 def test_an_answer_does_not_end_its_request() -> None:

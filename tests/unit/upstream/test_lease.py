@@ -131,7 +131,7 @@ def test_a_refused_response_is_counted_once_and_its_connection_closed(fleet: Fle
 def test_a_body_cut_short_counts_as_a_failure_besides_its_head(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo", close=True))
     assert failing(endpoint).reason.code == "upstream_cut_body"
-    assert endpoint.counts() == {"responses_2xx": 1, "failures": 1}
+    assert endpoint.counts() == {"responses_2xx": 1, "failures": 1, "cuts": 1}
 
 
 def test_a_kept_connection_that_closes_on_a_request_is_told_apart(fleet: Fleet) -> None:
