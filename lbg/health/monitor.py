@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lbg.health")
 
-_TURN: Final = 0.02  # seconds in which a report is heard: until then a dead endpoint costs retries
+_TURN: Final = 0.05  # seconds in which a report is heard; meanwhile workers suspect by themselves
 _RETRY_LOCK: Final = 0.1
 _STOPPED: Final = 1.0  # seconds between two turns, after which this process was not running
 _CENSUS: Final = 10.0  # seconds between two

@@ -53,7 +53,9 @@ class IdleConnections:
             return
         now = monotonic()
         said = connection.keep_alive
-        rest = min(self._timeout, self._learned.usable_for)
+        rest = self._learned.usable_for
+        if rest > self._timeout:
+            rest = self._timeout
         connection.idle_since = now
         connection.expires = now + (min(rest, usable_for(said)) if said else rest)
         self._idle.append(connection)

@@ -30,7 +30,7 @@ log = logging.getLogger("lbg.upstream")
 
 _EPOCH: Final = int(Header.EPOCH)
 _DESCRIBED: Final = 5  # endpoints in a sentence
-_SUSPICION: Final = 0.2  # seconds; the control worker knows after a tenth of that
+_SUSPICION: Final = 0.2  # seconds; the control worker knows after a quarter of that
 _SAMPLING: Final = 1.0  # seconds between two looks at the totals
 
 
@@ -127,7 +127,8 @@ class Pool:
         """
         if self._view[_EPOCH] != self._epoch:
             self.refresh(now)
-        if not queued and self.queue is not None and self.queue.waiting:
+        queue = self.queue
+        if queue is not None and not queued and queue.waiting:
             raise Busy(self.name)
         current = self._rotation
         if current.trials:
