@@ -60,13 +60,11 @@ class Companion(Protocol):
 class Application:
     """The WSGI callable: the proxy, or the control app for what came in by the admin listener."""
 
-    def __init__(
-        self, proxy: ProxyHandler, control: ControlApp, admin: Bind, companions: Sequence[Companion]
-    ) -> None:
+    def __init__(self, proxy: ProxyHandler, control: ControlApp, admin: Bind, companion: Companion) -> None:
         self._handle = proxy.handle
         self._control = control
         self._admin = admin
-        self._companions = companions
+        self._companion = companion
         self._started_in = 0  # the process
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -83,13 +81,11 @@ class Application:
         if self._started_in == os.getpid():
             return
         self._started_in = os.getpid()
-        for companion in self._companions:
-            companion.start()
+        self._companion.start()
 
     def stop(self) -> None:
         """End that; requests that are still open go on."""
-        for companion in self._companions:
-            companion.stop()
+        self._companion.stop()
 
 
 def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:
@@ -162,11 +158,10 @@ def _build(published: Published, cells: Cells, worker: int, state: Path | None) 
     forwarding = Forwarding(config.server.trusted_proxies, config.server.via, rfc7239=config.server.forwarded)
     heads = HeadBuilder(forwarding, underscores=config.server.underscore_headers)
     proxy = ProxyHandler(_routes(config), pools, forwarding, heads)
-    companions: list[Companion] = [fallback]
-    events = EventLog(state if "admin" in role.listeners else None)
-    if "admin" in role.listeners:
-        companions.append(_monitor(published, cells, events, state))
-    return Application(proxy, ControlApp(published, cells, events), config.admin.bind, companions)
+    controls = "admin" in role.listeners
+    events = EventLog(state if controls else None)
+    companion = _monitor(published, cells, events, state) if controls else fallback
+    return Application(proxy, ControlApp(published, cells, events), config.admin.bind, companion)
 
 
 def _monitor(published: Published, cells: Cells, events: EventLog, state: Path | None) -> Monitor:

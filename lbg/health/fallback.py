@@ -59,13 +59,13 @@ class Fallback:
 
     def report(self, endpoint: int, kind: Kind) -> None:
         """Tell of a failure of the endpoint in a slot."""
-        self._writer.report(endpoint, kind)
+        told = self._writer.report(endpoint, kind)
         if not self._alone or kind not in _FAILURES:
             return
         pool, ejected, passive = self._members[endpoint]
         now = monotonic()
         usable = {one.slot for one in pool.endpoints if not one.down and one.ejection is Ejection.NONE}
-        if passive.failed(endpoint, kind, now, usable) is not None:
+        if passive.failed(told, now, usable) is not None:
             log.warning("EJECTED %s %s: by this worker alone", pool.name, ejected.name)
             self._set(ejected, pool, now, ejected_here=True)
 

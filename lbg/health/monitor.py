@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lbg.state.cells import Cells
     from lbg.state.document import Published
     from lbg.state.lock import FileLock
+    from lbg.state.reports import Report
 
     ProbeMaker = Callable[[EndpointConfig, PoolConfig], Probe | None]
 
@@ -35,6 +36,7 @@ log = logging.getLogger("lbg.health")
 
 _TURN: Final = 0.05  # seconds in which a report is heard; meanwhile workers suspect by themselves
 _RETRY_LOCK: Final = 0.1
+_AFTER_FAILURE: Final = 1.0  # seconds, so that a turn that always fails does not fill the log
 _STOPPED: Final = 1.0  # seconds between two turns, after which this process was not running
 _CENSUS: Final = 10.0  # seconds between two
 _COMPLAINTS: Final = 60.0  # seconds between two
@@ -122,7 +124,7 @@ class Monitor:
             except Exception:
                 # A bug here must not end the watch over all endpoints for the sake of one.
                 log.exception("a turn of the health checks failed")
-                self._stopping.wait(_TURN)
+                self._stopping.wait(_AFTER_FAILURE)
 
     def _may_write(self) -> bool:
         """Wait for the lock; return False when it is time to stop first."""
@@ -164,19 +166,21 @@ class Monitor:
         self._note_round()
 
     def _turn(self, reports: ReportReader) -> None:
-        self._take_results()
+        results = self._wait_for_results()
         now = monotonic()
         if now - self._last_turn > _STOPPED:  # what was under way meanwhile may well have been answered
             self._distrusted = now
         self._last_turn = now
+        for watched, result in results:
+            self._conclude(watched, result)
         self._cells.view[Header.HEARTBEAT] = monotonic_ns()
         taken = reports.take()
         for passive in self._passive:
             passive.look()  # after the reports were taken: no success before them is missed
         for report in taken:
-            watched = self._watched.get(report.endpoint)
-            if watched is not None:
-                self._heed(watched, report.kind, now)
+            reported = self._watched.get(report.endpoint)
+            if reported is not None:
+                self._heed(reported, report, now)
         for passive in self._passive:
             for slot in passive.outlier.tick(now):
                 self._transitions.begin_trial(self._watched[slot])
@@ -185,16 +189,15 @@ class Monitor:
             self._cells.forget_dead()
         self._begin_checks(now)
 
-    def _take_results(self) -> None:
-        """Wait a moment for the results of checks, and take in what is there."""
+    def _wait_for_results(self) -> list[tuple[Watched, ProbeResult]]:
+        """Return the results of checks that are there, after a moment if there are none."""
+        found = []
         try:
-            watched, result = self._results.get(timeout=_TURN)
+            found.append(self._results.get(timeout=_TURN))
             while True:
-                self._running -= 1
-                self._conclude(watched, result)
-                watched, result = self._results.get_nowait()
+                found.append(self._results.get_nowait())
         except Empty:
-            return
+            return found
 
     def _begin_checks(self, now: float) -> None:
         due = [one for one in self._watched.values() if one.due <= now and not one.running and one.probe]
@@ -224,6 +227,7 @@ class Monitor:
 
     def _conclude(self, watched: Watched, result: ProbeResult) -> None:
         """Take in the result of a check."""
+        self._running -= 1
         row, now = watched.row, monotonic()
         if not result.made:
             self._complain(result.text, now)
@@ -252,9 +256,9 @@ class Monitor:
             self._next_complaint = now + _COMPLAINTS
             log.error("health stays as it is: %s", text)
 
-    def _heed(self, watched: Watched, kind: Kind, now: float) -> None:
+    def _heed(self, watched: Watched, report: Report, now: float) -> None:
         """Take in the report of a worker."""
-        passive, slot = watched.pool.passive, watched.slot
+        passive, slot, kind = watched.pool.passive, watched.slot, report.kind
         if kind in _TRIALS:
             passed = kind is Kind.TRIAL_PASSED
             if passive.outlier.state(slot).ejection is not Ejection.TRIAL:
@@ -266,7 +270,7 @@ class Monitor:
                 )
         else:
             watched.row[HealthField.FAILED] = monotonic_ns()
-            cause = passive.failed(slot, kind, now, self._usable)
+            cause = passive.failed(report, now, self._usable)
         if kind is Kind.CONNECT_FAILURE:
             watched.hasten(now)
         if cause is not None:

@@ -84,7 +84,8 @@ class Outlier(Generic[Name]):
         """
         standing = self._standings[name]
         standing.ejections = min(ejections, self._most_ejections)
-        if ejection is not Ejection.NONE and self._out < self._most and self._watches:
+        allowed = self._watches and self._out < self._most and standing.ejection is Ejection.NONE
+        if ejection is not Ejection.NONE and allowed:
             self._out += 1
             standing.ejection, standing.until = ejection, until
             standing.cause, standing.since = cause, since

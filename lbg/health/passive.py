@@ -1,17 +1,17 @@
 """Passive detection for one pool: failures are told one by one, successes are seen in the counters.
 
-So a request that goes well costs nothing more than its counter. Whether a success came between the first
-server errors that are told together, nobody can see: of these only one counts, so an endpoint that fails
-every second request is not ejected. Failed connects all count: a dead endpoint must be out before the
-requests that have to be tried again use up the budget for that.
+So a request that goes well costs nothing more than its counter. Each report says how many good responses
+its worker had had, which tells for one worker what is in a row. Whether another worker had one between the
+first server errors that are told together, nobody can see: of these only one counts. Failed connects all
+count: a dead endpoint must be out before the requests that have to be tried again use up the budget for that.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lbg.health.outlier import Outlier
-from lbg.state.layout import Field, Kind
+from lbg.state.layout import GOOD, Field, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from lbg.config.pools import OutlierConfig
     from lbg.state.cells import Cells
     from lbg.state.layout import Cause
-
-_GOOD: Final = (Field.RESPONSES_2XX, Field.RESPONSES_3XX, Field.RESPONSES_4XX)
+    from lbg.state.reports import Report
 
 
 class PassiveDetection:
@@ -34,18 +33,27 @@ class PassiveDetection:
         self._new: set[int] = set()  # suspects since the last look
         self._unknown = set(self.slots)  # endpoints that were not seen to end a request so far
         self._learned = False  # since the last look
+        self._told: dict[tuple[int, int], int] = {}  # good responses at the last report, by worker and slot
 
-    def failed(self, slot: int, kind: Kind, now: float, usable: Container[int]) -> Cause | None:
+    def failed(self, report: Report, now: float, usable: Container[int]) -> Cause | None:
         """Count a failure; return the cause when the endpoint has to be ejected for it."""
-        if kind is Kind.SERVER_ERROR:
-            if slot in self._new:
-                return None
-            if not self._learned:
-                self._learn()
+        slot = report.endpoint
+        if report.kind is Kind.SERVER_ERROR and not self._learned:
+            self._learn()
+        if self._was_good_before(report):
+            self.outlier.succeeded(slot)
+        elif report.kind is Kind.SERVER_ERROR and slot in self._new:
+            return None
         if slot not in self._seen:
             self._seen[slot] = self._good(slot)
             self._new.add(slot)
-        return self.outlier.failed(slot, kind, now, usable)
+        return self.outlier.failed(slot, report.kind, now, usable)
+
+    def _was_good_before(self, report: Report) -> bool:
+        """Return whether the worker had a good response since it last told of a failure."""
+        key = report.worker, report.endpoint
+        before, self._told[key] = self._told.get(key, report.good), report.good
+        return report.good > before
 
     def _learn(self) -> None:
         """See which endpoints do well that nothing was known of: then errors are not shared by all."""
@@ -69,4 +77,4 @@ class PassiveDetection:
 
     def _good(self, slot: int) -> int:
         cut = self._cells.total(slot, Field.CUTS)
-        return sum(self._cells.total(slot, field) for field in _GOOD) - cut
+        return sum(self._cells.total(slot, field) for field in GOOD) - cut

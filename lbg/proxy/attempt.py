@@ -95,11 +95,11 @@ def _acquire(
     """
     now = monotonic()
     try:
-        lease = pool.acquire(None, tried, now)
+        lease = pool.acquire(None, tried, now, method=request.method)
     except Busy:
         if not wait:
             raise NoEndpoint from None
-        lease = pool.wait(None, tried, now, request.ends)
+        lease = pool.wait(None, tried, now, request.ends, method=request.method)
     if pool.failing_open:
         record.failed_open = True
     return lease

@@ -24,6 +24,7 @@ from lbg.state.layout import (
     CELLS,
     ENDPOINT_SLOTS,
     FIELDS,
+    GOOD,
     HEALTH_FIELDS,
     MAGIC,
     POOL_FIELDS,
@@ -165,6 +166,13 @@ class Cells(CellLocks):
         """Return the sum over all workers, the dead ones included."""
         first = counters(0, endpoint) + field
         return sum(self.view[first : first + self.view[_WORKERS] * AREA : AREA])
+
+    def good(self, endpoint: int, worker: int) -> int:
+        """Return how many responses below 500, and not cut short, `worker` has had of `endpoint`."""
+        row = counters(worker, endpoint)
+        good = sum(self.view[row + field] for field in GOOD)
+        # Not below 0: a slot that changed hands was cleared between a response and its cut.
+        return max(0, good - self.view[row + Field.CUTS])
 
     def pool_total(self, pool: int, field: PoolField) -> int:
         """Return the sum over all workers, the dead ones included."""

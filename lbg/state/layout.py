@@ -21,6 +21,7 @@ ENDPOINT_SLOTS: Final = 2048
 POOL_SLOTS: Final = 256
 TEXT_CELLS: Final = 16  # 8 bytes each: one of length, the rest UTF-8
 REPORTS: Final = 1024  # that a worker may be ahead of the control worker
+REPORT_CELLS: Final = 3  # a time, `endpoint << 8 | Kind`, and the good responses of the worker so far
 
 
 class Header(IntEnum):
@@ -60,7 +61,8 @@ class Field(IntEnum):
     CUTS = 9  # good responses whose body the endpoint cut short; they are failures, too
 
 
-RESPONSES: Final = (Field.RESPONSES_2XX, Field.RESPONSES_3XX, Field.RESPONSES_4XX, Field.RESPONSES_5XX)
+GOOD: Final = (Field.RESPONSES_2XX, Field.RESPONSES_3XX, Field.RESPONSES_4XX)
+RESPONSES: Final = (*GOOD, Field.RESPONSES_5XX)
 
 
 class PoolField(IntEnum):
@@ -145,7 +147,7 @@ _PAGE: Final = 512  # cells; an area begins on a page of its own
 AREAS: Final = -(-(_TEXTS + ENDPOINT_SLOTS * TEXT_CELLS) // _PAGE) * _PAGE
 _POOL_ROWS: Final = ENDPOINT_SLOTS * FIELDS
 _REPORTS: Final = _POOL_ROWS + POOL_SLOTS * POOL_FIELDS
-AREA: Final = -(-(_REPORTS + REPORTS * 2) // _PAGE) * _PAGE
+AREA: Final = -(-(_REPORTS + REPORTS * REPORT_CELLS) // _PAGE) * _PAGE
 CELLS: Final = AREAS + WORKER_SLOTS * AREA
 
 
@@ -169,7 +171,7 @@ def pool_row(worker: int, pool: int) -> int:
 
 
 def reports(worker: int) -> int:
-    """Return the index of the first report of `worker`: pairs of a time and `endpoint << 8 | Kind`."""
+    """Return the index of the first cell of the first report of `worker`."""
     return AREAS + worker * AREA + _REPORTS
 
 

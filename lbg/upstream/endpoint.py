@@ -66,6 +66,7 @@ _HEALTH: Final = int(HealthField.HEALTH)
 _EJECTION: Final = int(HealthField.EJECTION)
 _RAMP: Final = int(HealthField.RAMP)
 _FAILED: Final = int(HealthField.FAILED)
+_EJECTED_UNTIL: Final = int(HealthField.EJECTED_UNTIL)
 _EJECTED_FOR: Final = int(HealthField.EJECTED_FOR)
 _DOWN: Final = int(Health.DOWN)
 _EJECTED: Final = int(Ejection.EJECTED)
@@ -174,6 +175,11 @@ class Endpoint:
     def ramp_began(self) -> float:
         """When slow start began, CLOCK_MONOTONIC seconds; 0 when there is none."""
         return self._view[self._row + _RAMP] / _SECOND
+
+    @property
+    def ejected_until(self) -> float:
+        """When its last ejection ended or ends, CLOCK_MONOTONIC seconds."""
+        return self._view[self._row + _EJECTED_UNTIL] / _SECOND
 
     @property
     def last_failed(self) -> int:

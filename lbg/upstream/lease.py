@@ -259,9 +259,10 @@ class Lease:
             if failure is None or (upload is not None and upload.failure is not None):
                 self.endpoint.left()
             else:
-                if connection.status < _SERVER_ERROR:  # else its head was reported
+                good = connection.status < _SERVER_ERROR
+                self.endpoint.failed(connected=True, cut=good)
+                if good:  # else its head was reported
                     self._blame(failure)
-                self.endpoint.failed(connected=True, cut=connection.status < _SERVER_ERROR)
             self._free()
         connection.served += 1
         if connection.spoiled or failure is not None:

@@ -12,7 +12,7 @@ from lbg.state.layout import Ejection, Header, PoolField
 from lbg.upstream.budget import RetryBudget
 from lbg.upstream.lease import Lease
 from lbg.upstream.queue import Queue
-from lbg.upstream.retry import RetryPolicy
+from lbg.upstream.retry import IDEMPOTENT, RetryPolicy
 from lbg.upstream.rotation import rotation
 from lbg.upstream.window import Window
 
@@ -108,7 +108,9 @@ class Pool:
         self._next_sample = 0.0
         self._picks = 0
         self.failing_open = False
-        self.refresh(monotonic())
+        now = monotonic()
+        self.refresh(now)
+        self._budget.sample(now, *self._totals())  # what was before this worker is not in its window
 
     def __repr__(self) -> str:
         return f"<Pool {self.name} {list(self.endpoints)}>"
@@ -118,21 +120,28 @@ class Pool:
         self._view[self._requests] += 1
 
     def acquire(
-        self, key: bytes | None, tried: Sequence[Endpoint], now: float, *, queued: bool = False
+        self,
+        key: bytes | None,
+        tried: Sequence[Endpoint],
+        now: float,
+        *,
+        method: str = "GET",
+        queued: bool = False,
     ) -> Lease:
         """Return a lease on the best endpoint not in `tried`; `now` is CLOCK_MONOTONIC seconds.
 
-        `queued` says that it has waited already. Raises NoEndpoint, or Busy when there is room nowhere
+        `method` decides whether an ejected endpoint may be tried with it, `queued` says that it has waited
+        already. Raises NoEndpoint, or Busy when there is room nowhere
         now, or others wait for it. Blocks for nothing.
         """
         if self._view[_EPOCH] != self._epoch:
             self.refresh(now)
         queue = self.queue
-        if queue is not None and not queued and queue.waiting:
+        if queue is not None and not queued and queue.is_contended(now):
             raise Busy(self.name)
         current = self._rotation
         if current.trials:
-            lease = self._trial(current.trials, tried)
+            lease = self._trial(current.trials, tried, method, now)
             if lease is not None:
                 return lease
         for balancer in current.tiers:
@@ -172,8 +181,13 @@ class Pool:
             endpoint.picked = self._picks = self._picks + 1
             return Lease(self, endpoint, tried, trial=trial)
 
-    def _trial(self, candidates: tuple[Endpoint, ...], tried: Sequence[Endpoint]) -> Lease | None:
+    def _trial(
+        self, candidates: tuple[Endpoint, ...], tried: Sequence[Endpoint], method: str, now: float
+    ) -> Lease | None:
         for endpoint in candidates:
+            # A request that cannot be sent twice is no experiment, unless there is never another.
+            if method not in IDEMPOTENT and now - endpoint.ejected_until < self._config.outlier.eject:
+                continue
             if endpoint not in tried and endpoint.has_room() and endpoint.begin_trial():
                 lease = self._limited(endpoint, tried, trial=True)
                 if lease is not None:
@@ -181,7 +195,9 @@ class Pool:
                 endpoint.end_trial()
         return None
 
-    def wait(self, key: bytes | None, tried: Sequence[Endpoint], now: float, ends: float) -> Lease:
+    def wait(
+        self, key: bytes | None, tried: Sequence[Endpoint], now: float, ends: float, *, method: str = "GET"
+    ) -> Lease:
         """Return a lease when it is this request's turn; for one that met Busy.
 
         It waits until `ends` at most, CLOCK_MONOTONIC seconds. Raises LocalReply or NoEndpoint.
@@ -189,7 +205,7 @@ class Pool:
 
         def acquire() -> Lease | None:
             try:
-                return self.acquire(key, tried, monotonic(), queued=True)
+                return self.acquire(key, tried, monotonic(), method=method, queued=True)
             except Busy:
                 return None
 

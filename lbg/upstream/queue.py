@@ -80,6 +80,11 @@ class Queue:
         """How many wait, over all workers."""
         return self._tally.total(PoolField.WAITING)
 
+    def is_contended(self, now: float) -> bool:
+        """Return whether somebody in any worker waits for just any endpoint, and so goes first."""
+        alive = self._since_alive(int(now * 1e9))
+        return any(since > alive for since in self._tally.each(PoolField.OLDEST))
+
     def wait(self, acquire: Callable[[], Lease | None], timeout: float, *, choosy: bool = False) -> Lease:
         """Return the lease that `acquire` gives when it is this request's turn.
 
@@ -137,9 +142,15 @@ class Queue:
 
     def _is_first(self, waiter: Waiter) -> bool:
         """Return whether nobody waits for longer in another worker, unless that was stopped."""
-        # At least 0, which is nobody: soon after a boot all times are small.
-        gone = max(0, waiter.since - int((self._timeout + _SLACK) * 1e9))
-        return not any(gone < since < waiter.since for since in self._tally.each(PoolField.OLDEST))
+        alive = self._since_alive(waiter.since)
+        return not any(alive < since < waiter.since for since in self._tally.each(PoolField.OLDEST))
+
+    def _since_alive(self, now: int) -> int:
+        """Return since when, in ns, those can have been waiting who have not been forgotten.
+
+        At least 0, which is nobody: soon after a boot all times are small.
+        """
+        return max(0, now - int((self._timeout + _SLACK) * 1e9))
 
     def _note_oldest(self) -> None:
         oldest = next((waiter.since for waiter in self._waiters if not waiter.choosy), 0)

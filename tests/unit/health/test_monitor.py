@@ -188,6 +188,18 @@ def test_what_failed_while_this_process_was_stopped_says_nothing(stopped: Contro
     assert stopped.cells.text(0) == PASSED.text
 
 
+def test_a_failure_that_was_found_just_before_the_stop_says_nothing(make: Make) -> None:
+    control = make([PASSED, TIMED_OUT], [PASSED], [PASSED])
+    control.begin()
+    control.turns(0.1)
+    control.threads.held = True
+    control.turns(4.0)
+    control.threads.run()
+    control.turn(10.0)
+    row = control.row(0)
+    assert (row.health, row[HealthField.CHECKS_FAILED]) == (Health.UP, 0)
+
+
 def test_what_passed_while_this_process_was_stopped_counts(stopped: Control) -> None:
     assert stopped.row(1)[HealthField.CHECKS_PASSED] == 2
 

@@ -349,6 +349,16 @@ def test_a_restored_ejection_goes_on() -> None:
     assert watched.state("a").until == 150.0
 
 
+def test_what_is_restored_twice_is_out_once() -> None:
+    watched = outlier("abcd")
+    for _ in range(2):
+        watched.restore("a", Ejection.EJECTED, 120.0, 2)
+    watched.check_passed("a")
+    for name in "ab":
+        watched.restore(name, Ejection.EJECTED, 120.0, 2)
+    assert ejected(watched, "abcd") == "ab"
+
+
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_what_is_restored_beyond_the_limits_is_in_service(share: float) -> None:
     watched = outlier("ab", max_ejected=share)

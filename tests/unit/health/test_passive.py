@@ -6,6 +6,7 @@ from lbg.config.pools import OutlierConfig
 from lbg.health.passive import PassiveDetection
 from lbg.state.cells import Cells
 from lbg.state.layout import Cause, Ejection, Field, Kind
+from lbg.state.reports import Report
 from tests.unit.health.watching import count
 
 CONNECT, ERROR = Kind.CONNECT_FAILURE, Kind.SERVER_ERROR
@@ -29,10 +30,15 @@ class Moments:
         """Count a response."""
         count(self.cells, field, slot=slot, worker=worker)
 
-    def tell(self, *kinds: Kind, slot: int = 0) -> Cause | None:
+    def fails(self, kind: Kind, *, slot: int = 0, worker: int = 0) -> Report:
+        """Return what a worker tells at this moment."""
+        return Report(1, slot, kind, worker, self.cells.good(slot, worker))
+
+    def tell(self, *kinds: Kind | Report, slot: int = 0) -> Cause | None:
         """Begin a moment in which these failures are told; return the cause of an ejection."""
         self.passive.look()
-        causes = [self.passive.failed(slot, kind, 10.0, self.usable) for kind in kinds]
+        reports = [kind if isinstance(kind, Report) else self.fails(kind, slot=slot) for kind in kinds]
+        causes = [self.passive.failed(report, 10.0, self.usable) for report in reports]
         return next((cause for cause in causes if cause), None)
 
 
@@ -102,6 +108,26 @@ def test_an_endpoint_that_fails_every_second_request_stays(a_moment: int) -> Non
         assert moments.tell(*[ERROR] * a_moment) is None
 
 
+@pytest.mark.parametrize("kind", [CONNECT, ERROR])
+def test_what_was_good_between_failures_of_one_worker_shows_however_late_they_are_told(kind: Kind) -> None:
+    moments = Moments()
+    moments.tell(kind)
+    told = []
+    for _ in range(10):
+        moments.succeeds()
+        told += [moments.fails(kind), moments.fails(kind)]
+    assert moments.tell(*told) is None
+
+
+def test_a_worker_that_tells_for_the_first_time_ends_no_row() -> None:
+    moments = Moments(workers=2)
+    for _ in range(9):
+        moments.succeeds(worker=1)
+    moments.tell(CONNECT)
+    assert moments.tell(moments.fails(CONNECT, worker=1)) is None
+    assert moments.tell(CONNECT) is Cause.CONNECT_FAILURES
+
+
 def test_a_single_failure_ejects_where_that_is_enough() -> None:
     assert Moments(connect_failures=1).tell(CONNECT) is Cause.CONNECT_FAILURES
 
@@ -134,10 +160,10 @@ def test_an_endpoint_is_a_witness_once_it_was_asked() -> None:
     passive = PassiveDetection(OutlierConfig(server_errors=3), (0, 5), cells)
     for _ in range(5):
         passive.look()
-        assert passive.failed(0, ERROR, 10.0, {0, 5}) is None
+        assert passive.failed(Report(1, 0, ERROR, 0, 0), 10.0, {0, 5}) is None
     count(cells, Field.RESPONSES_2XX, slot=5)
     passive.look()
-    assert passive.failed(0, ERROR, 10.0, {0, 5}) is Cause.SERVER_ERRORS
+    assert passive.failed(Report(1, 0, ERROR, 0, 0), 10.0, {0, 5}) is Cause.SERVER_ERRORS
 
 
 def test_an_endpoint_that_came_back_by_a_check_is_a_witness_still() -> None:

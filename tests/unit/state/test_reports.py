@@ -36,10 +36,10 @@ def test_a_report_is_heard_once_with_its_time() -> None:
     cells = cells_of(1)
     reader, writer = ReportReader(cells), ReportWriter(cells, 0)
     writer.report(7, A)
-    assert reader.take() == [Report(1, 7, A)]
+    assert reader.take() == [Report(1, 7, A, 0, 0)]
     assert reader.take() == []
     writer.report(8, B)
-    assert reader.take() == [Report(2, 8, B)]
+    assert reader.take() == [Report(2, 8, B, 0, 0)]
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -131,7 +131,7 @@ def test_one_workers_overflow_loses_nothing_of_another() -> None:
         loud.report(1, A)
     heard = reader.take()
     assert len(heard) == REPORTS + 1
-    assert heard[0] == Report(1, 77, B)
+    assert heard[0] == Report(1, 77, B, 1, 0)
 
 
 def test_the_last_worker_slot_has_its_ring_too() -> None:

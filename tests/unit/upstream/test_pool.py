@@ -1,6 +1,7 @@
 """A pool: whom it hands out, and what it says when there is nobody."""
 
 from collections.abc import Sequence
+from time import monotonic, monotonic_ns
 
 import gevent
 import pytest
@@ -253,6 +254,7 @@ def waiting_in(worker: int, fleet: Fleet) -> PoolTally:
     """Let a request of this worker wait in the queue of the pool."""
     tally = PoolTally(fleet.cells, slot=0, worker=worker)
     tally.add(PoolField.WAITING)
+    tally.set(PoolField.OLDEST, monotonic_ns())
     return tally
 
 
@@ -262,12 +264,30 @@ def test_nobody_goes_before_those_who_wait_in_any_worker(worker: int) -> None:
     pool = pool_of(endpoint := fleet.endpoint(max_requests=1))
     tally = waiting_in(worker, fleet)
     with pytest.raises(Busy):
-        pool.acquire(None, [], 0.0)
+        pool.acquire(None, [], monotonic())
     assert endpoint.in_flight() == 0
     assert pool.acquire(None, [], 0.0, queued=True).endpoint is endpoint
     tally.add(PoolField.WAITING, -1)
     with pytest.raises(Busy):
         pool.acquire(None, [], 0.0, queued=True)
+
+
+def test_who_waits_for_one_endpoint_only_is_no_reason_to_wait_for_another(fleet: Fleet) -> None:
+    pool = pool_of(endpoint := fleet.endpoint(max_requests=1))
+    waiting_in(0, fleet).set(PoolField.OLDEST, 0)
+    assert picks(pool, 1) == [endpoint]
+
+
+def test_who_was_stopped_while_waiting_is_not_waited_for(fleet: Fleet) -> None:
+    pool = pool_of(endpoint := fleet.endpoint(max_requests=1), queue={"timeout": 1.0})
+    waiting_in(0, fleet).set(PoolField.OLDEST, monotonic_ns() - 3_000_000_000)
+    assert pool.acquire(None, [], monotonic()).endpoint is endpoint
+
+
+def test_what_was_tried_again_before_a_worker_began_is_not_in_its_budget(fleet: Fleet) -> None:
+    PoolTally(fleet.cells, slot=0, worker=0).add(PoolField.RETRIES, 1000)
+    pool = pool_of(fleet.endpoint())
+    assert [pool.may_retry(monotonic()) for _ in range(31)] == [True] * 30 + [False]
 
 
 def test_where_nobody_can_wait_nobody_is_waited_for(fleet: Fleet) -> None:

@@ -33,6 +33,24 @@ def test_one_request_tries_an_endpoint_on_trial(on_trial: Trial) -> None:
     assert picks(pool, 3) == [other] * 3
 
 
+@pytest.mark.parametrize(
+    ("method", "since", "tries"),
+    [
+        ("POST", 9.0, False),
+        ("POST", 11.0, True),
+        ("PUT", 9.0, True),
+    ],
+)
+def test_a_request_that_cannot_be_sent_twice_tries_it_only_when_no_other_does(
+    fleet: Fleet, method: str, since: float, tries: bool
+) -> None:
+    trial, other = fleet.endpoint(), fleet.endpoint()
+    trial.becomes(ejection=Ejection.TRIAL, ejected_until=100_000_000_000)
+    pool = pool_of(trial, other)
+    lease = pool.acquire(None, [], 100.0 + since, method=method)
+    assert lease.endpoint is (trial if tries else other)
+
+
 def test_a_request_that_was_at_the_endpoint_does_not_try_it(on_trial: Trial) -> None:
     pool, trial, other = on_trial
     assert picks(pool, 1, [trial]) == [other]
