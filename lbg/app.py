@@ -24,7 +24,8 @@ from lbg.proxy.request_head import HeadBuilder
 from lbg.routing.table import Route, RouteTable
 from lbg.server.roles import Role
 from lbg.state import directory
-from lbg.state.cells import Cells, Damaged
+from lbg.state.cell_file import Damaged
+from lbg.state.cells import Cells
 from lbg.state.document import Published, decode
 from lbg.state.layout import ENDPOINT_SLOTS, POOL_SLOTS, assign_slots, identity
 from lbg.state.lock import FileLock

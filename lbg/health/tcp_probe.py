@@ -10,7 +10,7 @@ import errno
 import socket
 from contextlib import nullcontext
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import gevent
 from gevent.monkey import is_module_patched
@@ -18,9 +18,7 @@ from gevent.monkey import is_module_patched
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from lbg.net.address import Address
-
-SocketAddress = Any  # what connect() takes: its form is the family's
+    from lbg.net.address import Address, Sockaddr
 
 _NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
@@ -81,8 +79,8 @@ class Dialer:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._literal = _literal(address)
-        self._resolved: list[tuple[int, SocketAddress]] = []
+        self._literal = address.literal
+        self._resolved: list[tuple[int, Sockaddr]] = []
 
     def __repr__(self) -> str:
         return f"<Dialer {self._address}>"
@@ -99,7 +97,7 @@ class Dialer:
                 failure = error
         raise failure
 
-    def _resolve(self, deadline: float) -> list[tuple[int, SocketAddress]]:
+    def _resolve(self, deadline: float) -> list[tuple[int, Sockaddr]]:
         host = self._address.host
         try:
             with _look_up_limit(deadline):
@@ -146,20 +144,7 @@ def _look_up_limit(deadline: float) -> AbstractContextManager[object]:
     return gevent.Timeout(seconds, OutOfTime(what)) if is_module_patched("socket") else nullcontext()
 
 
-def _literal(address: Address) -> list[tuple[int, SocketAddress]]:
-    """Return the socket address that needs no look-up, nothing for a name."""
-    if address.family == "unix":
-        return [(socket.AF_UNIX, address.path)]
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, address.host)
-        except OSError:
-            continue
-        return [(family, (address.host, address.port))]
-    return []
-
-
-def _connect(family: int, sockaddr: SocketAddress, deadline: float) -> Line:
+def _connect(family: int, sockaddr: Sockaddr, deadline: float) -> Line:
     seconds = left(deadline, "connect timeout")
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)

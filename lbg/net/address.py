@@ -2,11 +2,14 @@
 
 import json
 import re
+import socket
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal
+from typing import Any, Literal
 
 Family = Literal["tcp", "unix"]
+Sockaddr = tuple[Any, ...] | str
+"""What `connect` takes: host and port, or the path of a unix socket."""
 
 HTTP_PORT = 80
 # sockaddr_un.sun_path has 108 bytes on Linux, the last of them NUL: unix(7).
@@ -59,6 +62,19 @@ class Address(SocketAddress):
     def url(self) -> str:
         """The canonical form that `parse_endpoint_url` reads back to an equal address."""
         return self.text if self.family == "unix" else f"http://{self.authority}"
+
+    @property
+    def literal(self) -> list[tuple[int, Sockaddr]]:
+        """The socket family and what `connect` takes, in a list; empty for a name to be looked up."""
+        if self.family == "unix":
+            return [(socket.AF_UNIX, self.path)]
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                socket.inet_pton(family, self.host)
+            except OSError:
+                continue
+            return [(family, (self.host, self.port))]
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from lbg.config.snapshot import Snapshot
 from lbg.state import directory
-from lbg.state.cells import FILE, Cells, Damaged
+from lbg.state.cell_file import FILE, Damaged
+from lbg.state.cells import Cells
 from lbg.state.directory import Claim, Unusable
 from lbg.state.document import Published, decode_slots, encode
 from lbg.state.layout import (

@@ -6,31 +6,23 @@ No lock is needed: an aligned 8-byte store is atomic, and nobody else stores the
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
-import stat
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lbg.state.boot import boot_number
+from lbg.state.cell_file import FILE, SIZE, Damaged, allocate, make, open_sound
 from lbg.state.cell_locks import CellLocks
-from lbg.state.directory import TEMPORARY
 from lbg.state.layout import (
     AREA,
-    AREAS,
     CELL,
-    CELLS,
     ENDPOINT_SLOTS,
     FIELDS,
     GOOD,
     HEALTH_FIELDS,
-    MAGIC,
     POOL_FIELDS,
     POOL_SLOTS,
     TEXT_CELLS,
-    VERSION,
     WORKER_SLOTS,
     Cause,
     Ejection,
@@ -51,11 +43,8 @@ from lbg.state.layout import (
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-FILE: Final = "cells"
-SIZE: Final = CELLS * CELL
 _TEXT_BYTES: Final = TEXT_CELLS * CELL - 1
 _GENERATIONS: Final = 1 << 32  # more than there ever are
-_NO_ALLOCATION: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL})  # from file systems that cannot
 
 _WORKERS: Final = int(Header.WORKERS)
 _EPOCH: Final = int(Header.EPOCH)
@@ -64,10 +53,6 @@ _POOL_GAUGES: Final = (PoolField.WAITING, PoolField.OLDEST)
 _CHOICES: Final = {HealthField.HEALTH: Health, HealthField.EJECTION: Ejection, HealthField.EJECTED_FOR: Cause}
 
 _MAPPED: Final[dict[Path, Cells]] = {}  # by this process, or by the one that forked it
-
-
-class Damaged(Exception):
-    """The cell file is not one of this version of lbg, or not ours."""
 
 
 class Cells(CellLocks):
@@ -100,15 +85,9 @@ class Cells(CellLocks):
         mapped = _MAPPED.get(path)
         if mapped is not None and mapped._pid != os.getpid():
             return mapped
+        # Never closed: closing any descriptor of the file would release the locks of the process.
+        descriptor = open_sound(path)
         try:
-            # Never closed: closing any descriptor of the file would release the locks of the process.
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise Damaged(f"{path} is a symbolic link") from None
-            raise
-        try:
-            _check_file(path, descriptor)
             cells = cls(mmap.mmap(descriptor, SIZE), descriptor)
             cells._check_rows(path)
         except BaseException:
@@ -130,23 +109,7 @@ class Cells(CellLocks):
     def create(directory: Path) -> None:
         """Make a new file in `directory`, in place of one that may be there. Raises OSError."""
         path = directory / FILE
-        temporary = path.with_suffix(TEMPORARY)
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.truncate(descriptor, SIZE)  # sparse: only the areas in use take memory
-            # A page that the disk has no room for would kill the process that touches it.
-            _allocate(descriptor, 0, AREAS * CELL)
-            header = [0] * len(Header)
-            header[Header.MAGIC], header[Header.VERSION] = MAGIC, VERSION
-            header[Header.BOOT] = boot_number()
-            os.pwrite(descriptor, b"".join(number.to_bytes(CELL, sys.byteorder) for number in header), 0)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
+        make(path)
         _MAPPED.pop(path, None)
 
     def is_file(self, directory: Path) -> bool:
@@ -160,7 +123,7 @@ class Cells(CellLocks):
     def reserve(self, worker: int) -> None:
         """Take the disk space that `worker` needs. Raises OSError when there is none."""
         if self._descriptor >= 0:
-            _allocate(self._descriptor, area(worker) * CELL, AREA * CELL)
+            allocate(self._descriptor, area(worker) * CELL, AREA * CELL)
 
     def total(self, endpoint: int, field: Field) -> int:
         """Return the sum over all workers, the dead ones included."""
@@ -291,25 +254,3 @@ class Cells(CellLocks):
         for gauge in _POOL_GAUGES:
             first = pool_row(worker, 0) + gauge
             self._clear(range(first, first + POOL_SLOTS * POOL_FIELDS, POOL_FIELDS))
-
-
-def _check_file(path: Path, descriptor: int) -> None:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-        raise Damaged(f"{path} is not a file of this user")
-    header = os.pread(descriptor, 3 * CELL, 0)
-    numbers = [int.from_bytes(header[at : at + CELL], sys.byteorder) for at in range(0, 3 * CELL, CELL)]
-    if status.st_size != SIZE or numbers[:2] != [MAGIC, VERSION]:
-        raise Damaged(f"{path} is not a cell file of this version of lbg")
-    if numbers[2] != boot_number():
-        raise Damaged(f"{path} is from before the last boot")
-
-
-def _allocate(descriptor: int, start: int, size: int) -> None:
-    if sys.platform != "linux":
-        return
-    try:
-        os.posix_fallocate(descriptor, start, size)
-    except OSError as error:
-        if error.errno not in _NO_ALLOCATION:
-            raise

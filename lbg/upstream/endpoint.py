@@ -1,20 +1,12 @@
-"""One address of a pool: its counters, and connecting to it."""
+"""One address of a pool: what is known of it in this worker, and its cells."""
 
 from __future__ import annotations
 
-import errno
-import os
-import socket as stdlib_socket
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-import gevent
-from gevent import socket as gevent_socket
-
-from lbg.errors import Sent, StreamTimeout, UpstreamError
 from lbg.net.deadline import NEVER
-from lbg.net.faults import OWN_FAULTS
-from lbg.net.stream import Socket, Stream
+from lbg.net.stream import Stream
 from lbg.state.layout import (
     AREA,
     RESPONSES,
@@ -29,19 +21,15 @@ from lbg.state.layout import (
     health_row,
 )
 from lbg.state.reports import ReportWriter
+from lbg.upstream.dialer import Dialer
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lbg.config.pools import EndpointConfig
-    from lbg.net.address import Address
     from lbg.state.cells import Cells
     from lbg.upstream.idle import IdleConnections
     from lbg.upstream.lease import Lease
-
-SocketAddress = tuple[str, int] | str
-
-_IN_PROGRESS: Final = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY})
 
 # Which cell counts a response, by the first digit of its status.
 _BY_CLASS: Final = tuple(
@@ -94,9 +82,8 @@ class Endpoint:
     __slots__ = (
         "_base",
         "_cells",
-        "_literal",
+        "_dialer",
         "_reporter",
-        "_resolved",
         "_row",
         "_total",
         "_trial_ends",
@@ -147,8 +134,7 @@ class Endpoint:
         self._row = health_row(slot)
         self._reporter = reporter or ReportWriter(cells, worker)
         self._trial_ends = 0.0
-        self._literal = _literal(address)
-        self._resolved: list[tuple[int, SocketAddress]] = []
+        self._dialer = Dialer(address)
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name} weight={self.weight}>"
@@ -259,90 +245,5 @@ class Endpoint:
         self._view[self._base + _RESCUES] += 1
 
     def connect(self, timeout: float) -> Stream:
-        """Return a connected stream, from the first of the endpoint's addresses that answers.
-
-        `timeout` is in seconds, for each of them. Raises UpstreamError with nothing sent.
-        """
-        failure: UpstreamError | None = None
-        for family, sockaddr in self._literal or self._resolve(timeout):
-            try:
-                return self._connect_to(family, sockaddr, timeout)
-            except UpstreamError as error:
-                failure = error
-        raise failure or self._failed("dns_failure", f"{self.address.host} has no address")
-
-    def _connect_to(self, family: int, sockaddr: SocketAddress, timeout: float) -> Stream:
-        try:
-            sock = Socket(family, stdlib_socket.SOCK_STREAM)
-        except OSError as error:  # no descriptors left
-            raise self._failed(
-                "connect_refused", f"connect failed: {error.strerror}", blameless=True
-            ) from error
-        sock.setblocking(False)
-        stream = Stream(sock)
-        try:
-            if family != stdlib_socket.AF_UNIX:
-                sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-            self._await_connect(stream, sockaddr, timeout)
-        except BaseException:
-            stream.close()
-            raise
-        return stream
-
-    def _await_connect(self, stream: Stream, sockaddr: SocketAddress, timeout: float) -> None:
-        stream.deadline = monotonic() + timeout
-        code = stream.sock.connect_ex(sockaddr)
-        if code == errno.EAGAIN and isinstance(sockaddr, str):
-            raise self._failed("connect_refused", "connect refused: the backlog is full")  # unix(7)
-        if code in _IN_PROGRESS:
-            try:
-                stream.wait_writable()
-            except StreamTimeout:
-                raise self._failed("connect_timeout", f"connect timeout after {timeout} s") from None
-            code = stream.sock.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_ERROR)
-        if code == errno.ETIMEDOUT:
-            raise self._failed("connect_timeout", "connect timeout by the system")
-        if code:
-            raise self._failed("connect_refused", f"connect {_in_words(code)}", blameless=code in OWN_FAULTS)
-
-    def _resolve(self, timeout: float) -> list[tuple[int, SocketAddress]]:
-        late = self._failed("dns_failure", f"{self.address.host}: not resolved within {timeout} s")
-        try:
-            with gevent.Timeout(timeout, late):
-                found = gevent_socket.getaddrinfo(
-                    self.address.host, self.address.port, type=stdlib_socket.SOCK_STREAM
-                )
-        except (OSError, UpstreamError) as error:
-            if self._resolved:
-                return self._resolved  # an outage of the resolver is none of the endpoint
-            if error is late:
-                raise
-            raise self._failed("dns_failure", f"{self.address.host}: {_told(error)}") from error
-        self._resolved = [(family, sockaddr) for family, _, _, _, sockaddr in found]
-        return self._resolved
-
-    def _failed(self, reason: str, detail: str, *, blameless: bool = False) -> UpstreamError:
-        return UpstreamError(reason, detail, sent=Sent.NOTHING, blameless=blameless)
-
-
-def _literal(address: Address) -> list[tuple[int, SocketAddress]]:
-    """Return the socket address that needs no look-up, nothing for a name."""
-    if address.family == "unix":
-        return [(stdlib_socket.AF_UNIX, address.path)]
-    for family in (stdlib_socket.AF_INET, stdlib_socket.AF_INET6):
-        try:
-            stdlib_socket.inet_pton(family, address.host)
-        except OSError:
-            continue
-        return [(family, (address.host, address.port))]
-    return []
-
-
-def _told(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
-
-
-def _in_words(code: int) -> str:
-    if code == errno.ECONNREFUSED:
-        return "refused"
-    return f"failed: {os.strerror(code).lower()}"
+        """Return a connected stream; `timeout` is in seconds. Raises UpstreamError with nothing sent."""
+        return self._dialer.connect(timeout)

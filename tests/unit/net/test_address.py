@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -175,3 +177,16 @@ def test_any_text_has_a_canonical_form_that_stays_or_is_refused_in_one_line(pars
 )
 def test_a_client_on_this_machine_reaches_a_wildcard_by_loopback(bind: str, authority: str) -> None:
     assert parse_bind(bind).authority_from_here == authority
+
+
+@pytest.mark.parametrize(
+    ("url", "literal"),
+    [
+        ("http://127.0.0.1:80", [(socket.AF_INET, ("127.0.0.1", 80))]),
+        ("http://[::1]:80", [(socket.AF_INET6, ("::1", 80))]),
+        ("unix:/run/app.sock", [(socket.AF_UNIX, "/run/app.sock")]),
+        ("http://app.example", []),
+    ],
+)
+def test_only_a_name_must_be_looked_up(url: str, literal: list[object]) -> None:
+    assert parse_endpoint_url(url).literal == literal

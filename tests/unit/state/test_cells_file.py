@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lbg.state import cells as module
-from lbg.state.cells import FILE, SIZE, Cells, Damaged
+from lbg.state import cell_file as module
+from lbg.state.cell_file import FILE, SIZE, Damaged
+from lbg.state.cells import Cells
 from lbg.state.layout import (
     AREA,
     AREAS,
