@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -53,6 +57,9 @@ def welcome_text(config: Config, backends: Sequence[Backend], *, keys: bool) -> 
     token = '-H "Authorization: Bearer $LBG_ADMIN__TOKEN" ' if config.admin.token else ""
     tries = [(curl(config.server.bind[0], path, flags), what) for flags, path, what in _PUBLIC]
     tries += [(curl(config.admin.bind, path, token), what) for path, what in _ADMIN]
+    admin = config.admin.bind
+    place = admin.text if admin.family == "unix" else admin.authority_from_here
+    tries.append((f"{_lbg()} status --watch --admin {place}", "the endpoints, live"))
     width = max(len(command) for command, _ in tries)
     lines = [
         "",
@@ -68,6 +75,12 @@ def welcome_text(config: Config, backends: Sequence[Backend], *, keys: bool) -> 
         "",
     ]
     return "\n".join(lines)
+
+
+def _lbg() -> str:
+    """Return how to call the command that this process was installed with."""
+    installed = Path(sys.executable).with_name("lbg")
+    return "lbg" if shutil.which("lbg") == str(installed) else os.path.relpath(installed)
 
 
 def _how_to_stop(backend: Backend, keys: bool) -> str:

@@ -241,12 +241,14 @@ def test_a_body_that_comes_slowly_but_steadily_is_taken(impatient: Proxied) -> N
             time.sleep(SHORT / 4)  # twice the time limit in all
             client.send(b"x")
         _told(200, client.read_response())
+    assert impatient.backend.requests[-1].body == b"x" * 8
 
 
 def test_a_slow_answer_is_not_taken_for_an_idle_connection(impatient: Proxied) -> None:
     impatient.backend.handler = slow(SHORT * 2)
     with impatient.client() as client:
         _told(200, client.request())
+    assert len(impatient.backend.requests) == 1
 
 
 def test_a_body_above_the_limit_is_refused_by_its_length(impatient: Proxied) -> None:

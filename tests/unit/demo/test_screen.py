@@ -1,4 +1,5 @@
 import re
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -58,6 +59,14 @@ def test_a_guarded_admin_listener_is_asked_with_its_token_left_unsaid():
     command = 'curl -H "Authorization: Bearer $LBG_ADMIN__TOKEN" http://127.0.0.1:9090/api/v1/status'
     assert command in text
     assert "secret-of-the-admin" not in text
+
+
+def test_the_welcome_tells_how_to_see_the_endpoints_live(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/here/.venv/bin/python")
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("PATH", "/nowhere")
+    command = "here/.venv/bin/lbg status --watch --admin 127.0.0.1:9090 "
+    assert f"  {command}" in welcome_text(config(), BACKENDS, keys=False)
 
 
 @pytest.mark.parametrize(("up", "word"), [(True, "UP  "), (False, "DOWN")])

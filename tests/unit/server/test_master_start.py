@@ -80,6 +80,7 @@ def test_a_public_address_may_be_a_descriptor(
 ) -> None:
     monkeypatch.setattr(listeners, "complaint", lambda _: None)
     master.on_starting(arbiter("fd://3", "127.0.0.1:9090"))
+    assert master.state.published.snapshot.config == master.config
 
 
 def test_an_upgrade_starts_again_as_a_module(
@@ -98,6 +99,7 @@ def test_inherited_sockets_are_not_tried(
     monkeypatch.setenv(variable, "3")
     monkeypatch.setattr(listeners, "complaint", lambda bind: pytest.fail(f"tried {bind}"))
     master.on_starting(arbiter("127.0.0.1:1"))
+    assert master.state.published.snapshot.config == master.config
 
 
 def test_gunicorns_own_addresses_are_read_whatever_their_kind(

@@ -2,9 +2,7 @@
 
 import pytest
 
-from lbg.config.pools import ConnectionsConfig
 from lbg.errors import UpstreamError
-from lbg.upstream.idle import IdleConnections
 from tests.unit.net.scripted_stream import Scripted
 from tests.unit.upstream.responses import Answered, answer, answer_to, connection_to
 
@@ -154,6 +152,6 @@ def test_the_announced_keep_alive_time_is_learned(field: bytes, seconds: int) ->
 
 
 @pytest.mark.parametrize("digits", [400, 5000])
-def test_an_announced_keep_alive_time_beyond_all_measure_is_no_error(digits: int) -> None:
+def test_an_announced_keep_alive_time_beyond_all_measure_is_not_believed(digits: int) -> None:
     answered = read(b"HTTP/1.1 204 No Content\r\nKeep-Alive: timeout=" + b"9" * digits + b"\r\n\r\n")
-    IdleConnections(ConnectionsConfig()).put(answered.connection)
+    assert answered.connection.keep_alive == 0
