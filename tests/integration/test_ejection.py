@@ -63,12 +63,12 @@ def test_failures_are_counted_over_all_workers(lbg: StartLbg) -> None:
 
 
 def test_failures_with_good_answers_between_them_eject_nobody(lbg: StartLbg) -> None:
-    turns = itertools.cycle([answer(500), answer()])
+    turns = itertools.cycle([answer(500), answer(500), answer(500), answer(500), answer()])
 
-    def half_bad(connection: BackendConnection) -> None:
+    def mostly_bad(connection: BackendConnection) -> None:
         next(turns)(connection)
 
-    with Backend() as a, Backend(half_bad) as b:
+    with Backend() as a, Backend(mostly_bad) as b:
         process = lbg(one_pool(a.url, b.url, balance="round_robin", health=UNCHECKED), workers=1)
         with Load(process.address, concurrency=1, total=1000) as load:
             load.finish()
