@@ -18,19 +18,24 @@ def check(
         typer.Argument(metavar="FILE", help="The file to check; without it, what lbg would load."),
     ] = None,
 ) -> None:
-    """Check the configuration.
+    """Check the configuration, and that the Python it names can be loaded.
 
     Prints one line when it can be used, else one line for each problem.
     """
     from lbg.config.load import ConfigError, load
+    from lbg.config.references import check_references
+    from lbg.hooks.verify import verify
 
     if file == "":
         fail("lbg check: expected a file name")
     environ = dict(os.environ) if file is None else {**os.environ, "LBG_CONFIG": file}
     try:
         loaded = load(environ, Path.cwd())
+        check_references(loaded, verify, Path.cwd())
     except ConfigError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"lbg check: no process can be started: {(error.strerror or str(error)).lower()}")
     typer.echo(_summary(loaded))
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import get_origin
 
-from lbg.config.messages import did_you_mean
+from lbg.config.hints import did_you_mean
 from lbg.config.problems import KeyPath, Problem
 from lbg.config.schema import AdminConfig, LogConfig, ServerConfig
 from lbg.config.section import Section

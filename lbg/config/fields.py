@@ -14,7 +14,7 @@ _POOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VISIBLE = re.compile(r"[!-~]*")
 _ROUTE_PATH = re.compile(r"/[!-~]*")
-_DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|$)")
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
 
 _YEAR = 31_536_000
 
@@ -76,11 +76,14 @@ def _route_host(value: str) -> str:
     return f"[{host}]" if ":" in host else wildcard + host
 
 
-def _route_path(value: str) -> str:
+def route_path(value: str) -> str:
+    """Return `value` if routing can compare it with the path of a request. Raises ValueError."""
     if not _ROUTE_PATH.fullmatch(value) or "?" in value or "#" in value:
         raise ValueError(f'expected a path that starts with "/", without query or spaces, got {shown(value)}')
     if _DOT_SEGMENT.search(value):
         raise ValueError(f"a path with dot segments can never match, got {shown(value)}")
+    if ";" in value:
+        raise ValueError(f'routing does not see what follows a ";", got {shown(value)}')
     return value
 
 
@@ -113,14 +116,14 @@ HeaderBytes = Annotated[int, Field(strict=True, ge=1024, le=2**20)]
 Seconds = Annotated[float, Field(strict=True, ge=0.001, le=_YEAR, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(strict=True, ge=0, le=_YEAR, allow_inf_nan=False)]
 
+OneOrList = BeforeValidator(_one_or_list)
+
 Listener = Annotated[Bind, PlainValidator(_bind), _AS_TEXT]
-Listeners = Annotated[
-    tuple[Listener, ...], Field(min_length=1), AfterValidator(_distinct), BeforeValidator(_one_or_list)
-]
+Listeners = Annotated[tuple[Listener, ...], Field(min_length=1), AfterValidator(_distinct), OneOrList]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), _AS_TEXT]
 PoolName = Annotated[str, AfterValidator(_pool_name)]
 Pseudonym = Annotated[str, AfterValidator(_pseudonym)]
 AdminToken = Annotated[str, AfterValidator(_admin_token)]
 RouteHost = Annotated[str, AfterValidator(_route_host)]
-RoutePath = Annotated[str, AfterValidator(_route_path)]
+RoutePath = Annotated[str, AfterValidator(route_path)]
 AnyCase = BeforeValidator(_lower)

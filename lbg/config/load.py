@@ -5,7 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lbg.config.environment import data_of_endpoints, unknown_variables, variables_of_keys, with_variables
@@ -24,10 +24,14 @@ _KEY_TUPLE = re.compile(r"\(['\"].*\)")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration and the name of its source: the file as it was given, or LBG_ENDPOINTS."""
+    """A configuration, the name of its source and where in it each key stands.
+
+    The source is the file as it was given, or LBG_ENDPOINTS.
+    """
 
     config: Config
     source: str
+    origin: Origin = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def load(environ: Mapping[str, str], cwd: Path) -> Loaded:
         raise ConfigError([*error.problems, *unknown]) from None
     if unknown:
         raise ConfigError(unknown)
-    return Loaded(config, read.source)
+    return Loaded(config, read.source, origin)
 
 
 def _read(environ: Mapping[str, str], cwd: Path) -> _Read:

@@ -7,12 +7,16 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from lbg.config.fields import TOKEN
+from lbg.config.hints import did_you_mean
 from lbg.config.problems import shown
+from lbg.config.route_fields import reference
 from lbg.net.address import parse_endpoint_url, parse_host
 
 _TARGET = re.compile(r"/[!-~]*")
 _FIELD_VALUE = re.compile(r"[\t -~]*")
 _STATUS_RANGE = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
+_SECRET = re.compile(r"[!-~]{16,}")
+BALANCE = ("power_of_two", "least_requests", "round_robin", "peak_ewma", "random", "hash")
 # What frames a message or its connection, and Host, which has a key of its own.
 _OWN_FIELDS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "expect", "upgrade", "te"}
@@ -104,6 +108,38 @@ def _file_name(value: str) -> str:
     return value
 
 
+def _balance(value: str) -> str:
+    if value in BALANCE:
+        return value
+    try:
+        return reference(value)
+    except ValueError:
+        known = ", ".join(f'"{name}"' for name in BALANCE)
+        hint = did_you_mean(value, BALANCE)
+        raise ValueError(
+            f'expected {known} or "package.module:attribute", got {shown(value)}{hint}'
+        ) from None
+
+
+def _hash_bound(value: int) -> int:
+    if value and not 125 <= value <= 200:
+        raise ValueError(f"expected 0, or a percentage from 125 to 200, got {shown(value)}")
+    return value
+
+
+def _cookie_name(value: str) -> str:
+    if not TOKEN.fullmatch(value):
+        raise ValueError(f'expected a cookie name without spaces, such as "lbg", got {shown(value)}')
+    return value
+
+
+def _sticky_secret(value: str) -> str:
+    # What it is stays out of messages and logs.
+    if not _SECRET.fullmatch(value):
+        raise ValueError("expected at least 16 visible ASCII characters without spaces")
+    return value
+
+
 Weight = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Attempts = Annotated[int, Field(strict=True, ge=1, le=100)]
 # A retry buffer is held once for each open request.
@@ -111,6 +147,8 @@ BufferBytes = Annotated[int, Field(strict=True, ge=0, le=2**24)]
 Port = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 ErrorStatus = Annotated[int, Field(strict=True, ge=400, le=599)]
+# Browsers keep a cookie for 400 days at most (draft-ietf-httpbis-rfc6265bis section 5.5).
+CookieSeconds = Annotated[int, Field(strict=True, ge=0, le=400 * 86_400)]
 
 EndpointUrl = Annotated[str, AfterValidator(_endpoint_url)]
 Method = Annotated[str, AfterValidator(_method)]
@@ -120,3 +158,7 @@ HeaderFields = Annotated[dict[str, str], AfterValidator(_header_fields)]
 StatusRanges = Annotated[str, BeforeValidator(_status_ranges)]
 BodyPattern = Annotated[str, AfterValidator(_body_pattern)]
 FileName = Annotated[str, AfterValidator(_file_name)]
+Balance = Annotated[str, AfterValidator(_balance)]
+HashBound = Annotated[int, Field(strict=True), AfterValidator(_hash_bound)]
+CookieName = Annotated[str, AfterValidator(_cookie_name)]
+StickySecret = Annotated[str, AfterValidator(_sticky_secret)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lbg.config.pools import HealthConfig, PoolConfig, TlsConfig
-from lbg.config.problems import KeyPath
+from lbg.config.problems import KeyPath, shown
 
 Broken = tuple[KeyPath, str]
 
@@ -19,8 +19,22 @@ def broken_pool_rules(pool: PoolConfig) -> Iterator[Broken]:
             ("outlier", "max_eject"),
             f"expected at least the {pool.outlier.eject} of eject, got {pool.outlier.max_eject}",
         )
+    yield from _hashing(pool)
     yield from _health(pool.health, [e.url for e in pool.endpoints if e.address.family == "unix"])
     yield from _tls(pool.tls)
+
+
+def _hashing(pool: PoolConfig) -> Iterator[Broken]:
+    fields = PoolConfig.model_fields
+    if pool.balance == "hash":
+        return
+    if pool.hash_bound != fields["hash_bound"].default:
+        yield ("hash_bound",), f'only "hash" heeds it, and balance is {shown(pool.balance)}'
+    if pool.hash_key != fields["hash_key"].default and ":" not in pool.balance:
+        yield (
+            ("hash_key",),
+            f'only "hash" and policies of your own heed it, and balance is {shown(pool.balance)}',
+        )
 
 
 def _health(health: HealthConfig, sockets: list[str]) -> Iterator[Broken]:

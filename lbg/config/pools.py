@@ -7,21 +7,27 @@ from pydantic import Field, field_validator, model_validator
 from lbg.config.fields import Count, Flag, Seconds, SecondsOrZero
 from lbg.config.pool_fields import (
     Attempts,
+    Balance,
     BodyPattern,
     BufferBytes,
+    CookieName,
+    CookieSeconds,
     EndpointUrl,
     ErrorStatus,
     FileName,
     Fraction,
+    HashBound,
     HeaderFields,
     HealthTarget,
     Method,
     OptionalHost,
     Port,
     StatusRanges,
+    StickySecret,
     Weight,
 )
 from lbg.config.problems import shown
+from lbg.config.route_fields import KeySpec
 from lbg.config.section import Section
 from lbg.net.address import Address, parse_endpoint_url
 
@@ -147,10 +153,25 @@ class TlsConfig(Section):
     """The name to ask for and to verify; "" is the endpoint's host."""
 
 
+class StickyConfig(Section):
+    """`[pools.NAME.sticky]`: a cookie that leads a client to the same endpoint again."""
+
+    cookie: CookieName = "lbg"
+    ttl: CookieSeconds = 0
+    """How long the client keeps it; 0 is until it closes."""
+    secret: StickySecret = Field(repr=False)
+    """Signs the cookie; the same in all processes that share the clients."""
+
+
 class PoolConfig(Section):
     """`[pools.NAME]`: endpoints that serve the same thing, and how they are used."""
 
-    balance: Literal["power_of_two", "least_requests", "round_robin"] = "power_of_two"
+    balance: Balance = "power_of_two"
+    """A policy by name, or the user's own as package.module:attribute."""
+    hash_key: KeySpec = "client_ip"
+    """By what a policy tells requests apart; only for "hash" and the user's own."""
+    hash_bound: HashBound = 0
+    """How many percent of its share of the requests in flight an endpoint may get; 0 is no limit."""
     host: Literal["client", "endpoint"] = "client"
     """Which Host field the endpoint receives: the client's or its own."""
     endpoints: Annotated[tuple[EndpointConfig, ...], Field(min_length=1)]
@@ -164,6 +185,7 @@ class PoolConfig(Section):
     connections: ConnectionsConfig = ConnectionsConfig()
     queue: QueueConfig = QueueConfig()
     tls: TlsConfig = TlsConfig()
+    sticky: StickyConfig | None = None
 
     @field_validator("endpoints")
     @classmethod

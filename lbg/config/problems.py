@@ -1,10 +1,12 @@
 """What is wrong with a configuration, in sentences for the person who wrote it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
+Broken = tuple[KeyPath, str]
+"""The place and the sentence of a rule that a configuration breaks."""
 
 _SHOWN_LENGTH = 60
 
@@ -45,13 +47,27 @@ class Origin:
     lines: Mapping[KeyPath, int]
     variables: Mapping[KeyPath, str]
 
-    def problem(self, path: KeyPath, message: str) -> Problem:
-        """Place a message at a key; a key that is absent from the file gets the line of its table."""
+    def error(self, broken: Iterable[Broken]) -> ConfigError:
+        """Return the error for what is broken, in the order of the file."""
+        order = {path: place for place, path in enumerate(self.lines)}
+
+        def place(one: Broken) -> tuple[bool, int, int]:
+            line = self._line(one[0])
+            return line is None, line or 0, order.get(one[0], len(order))
+
+        return ConfigError([self._problem(path, message) for path, message in sorted(broken, key=place)])
+
+    def _problem(self, path: KeyPath, message: str) -> Problem:
         variable = self.variables.get(path[:2])
         if variable is not None:
             return Problem(variable, None, key_text(path), message)
-        line = self.lines.get(path) or self.lines.get(path[:-1])
-        return Problem(self.source, line, key_text(path), message)
+        return Problem(self.source, self._line(path), key_text(path), message)
+
+    def _line(self, path: KeyPath) -> int | None:
+        """Return the line of a key; one that is absent from the file gets the line of its table."""
+        if path[:2] in self.variables:
+            return None
+        return self.lines.get(path) or self.lines.get(path[:-1])
 
 
 def key_text(path: KeyPath) -> str:
@@ -64,6 +80,11 @@ def key_text(path: KeyPath) -> str:
             bare = part.isascii() and part.replace("-", "").replace("_", "").isalnum()
             text += ("." if text else "") + (part if bare else json.dumps(part))
     return text
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """Join words as a sentence does: "a, b and c"."""
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def shown(value: object) -> str:

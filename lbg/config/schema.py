@@ -20,13 +20,12 @@ from lbg.config.fields import (
     PoolName,
     PositiveCount,
     Pseudonym,
-    RouteHost,
-    RoutePath,
     Seconds,
     SecondsOrZero,
     Workers,
 )
 from lbg.config.pools import PoolConfig
+from lbg.config.routes import RouteConfig
 from lbg.config.section import Section
 from lbg.net.address import Bind
 
@@ -79,14 +78,6 @@ class LogConfig(Section):
 
     level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
     format: Literal["auto", "json", "console"] = "auto"
-
-
-class RouteConfig(Section):
-    """`[[routes]]`: requests for a host and a path prefix go to a pool; no host is every host."""
-
-    host: RouteHost | None = None
-    path: RoutePath = "/"
-    pool: str
 
 
 class Config(Section):

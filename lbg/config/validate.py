@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from lbg.config.messages import sentence
-from lbg.config.problems import ConfigError, KeyPath, Origin, Problem
+from lbg.config.messages import meant_key, sentence
+from lbg.config.problems import Broken, KeyPath, Origin
 from lbg.config.rules import broken_rules
 from lbg.config.schema import Config
 
@@ -15,43 +15,55 @@ def validate(data: Mapping[str, object], origin: Origin) -> Config:
 
     Raises ConfigError with all problems, in the order of the file.
     """
-    problems = [origin.problem(path, message) for path, message in broken_rules(data)]
+    broken = [(_seen(path, data), message) for path, message in broken_rules(data)]
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_sorted(problems + _schema_problems(error, data, origin))) from None
-    if problems:
-        raise ConfigError(_sorted(problems))
+        raise origin.error([*broken, *_broken_schema(error, data)]) from None
+    if broken:
+        raise origin.error(broken)
     if config.routes:
         return config
     (pool,) = config.pools
     return Config.model_validate({**data, "routes": [{"pool": pool}]})
 
 
-def _schema_problems(error: ValidationError, data: Mapping[str, object], origin: Origin) -> list[Problem]:
+def _broken_schema(error: ValidationError, data: Mapping[str, object]) -> list[Broken]:
+    entries = error.errors(include_url=False)
+    meant = {meant_key(entry["loc"]) for entry in entries if entry["type"] == "extra_forbidden"}
     found = []
-    for entry in error.errors(include_url=False):
+    for entry in entries:
+        location = _without_tag(entry["loc"])
+        path = _seen(location, data)
         if entry["type"] == "too_short" and entry["input"]:
             continue  # pydantic counts only the good items, and the bad ones have a problem of their own
-        path = _path_of(entry["loc"], data)
-        found.append(origin.problem(path, sentence(entry, path)))
+        if entry["type"] == "missing":
+            if entry["loc"] in meant:
+                continue  # it is there, misspelt
+            path = (*_seen(location[:-1], data), location[-1])
+        found.append((path, sentence(entry, path)))
     return found
 
 
-def _path_of(location: KeyPath, data: object) -> KeyPath:
-    """Cut a pydantic location to the keys that the writer sees.
+def _without_tag(location: KeyPath) -> KeyPath:
+    """Take out the name of the kind of filter, which pydantic puts behind the place of a filter."""
+    in_filter = location[:1] == ("routes",) and location[2:3] == ("filters",)
+    return location[:4] + location[5:] if in_filter else location
 
-    A URL alone stands for a table and a string for a list of one, so a location can go deeper than the data;
+
+def _seen(path: KeyPath, data: object) -> KeyPath:
+    """Cut a path to the keys that the writer sees, or to the one that is missing.
+
+    A URL alone stands for a table and a string for a list of one, so a path can go deeper than the data;
     "[key]" is pydantic's mark for the name of a table rather than its value.
     """
-    path: KeyPath = ()
-    for part in location:
-        if not isinstance(data, dict | list) or (part == "[key]" and part not in data):
+    seen: KeyPath = ()
+    for part in path:
+        if isinstance(data, dict) and (part != "[key]" or part in data):
+            data = data.get(str(part))
+        elif isinstance(data, list) and isinstance(part, int):
+            data = data[part]
+        else:
             break
-        path = (*path, part)
-        data = data.get(part) if isinstance(data, dict) else data[int(part)]
-    return path
-
-
-def _sorted(problems: list[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0))
+        seen = (*seen, part)
+    return seen

@@ -33,6 +33,14 @@ class Reply:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The content of a file that is sent in place of our own words."""
+
+    body: bytes
+    content_type: str
+
+
 def status_line(status: int) -> str:
     """Return the status with its phrase: `502 Bad Gateway`."""
     phrase = _EXTRA_PHRASES.get(status)
@@ -44,13 +52,17 @@ def status_line(status: int) -> str:
     return f"{status} {phrase}"
 
 
-def make_reply(cause: LocalReply, accept: str, request_id: str) -> Reply:
+def make_reply(cause: LocalReply, accept: str, request_id: str, page: Page | None = None) -> Reply:
     """Return the reply for `cause`: a problem document (RFC 9457), a page or a line, by `accept`.
+
+    `page` takes the place of our own page and line; who prefers JSON still gets the problem document.
 
     `Proxy-Status` (RFC 9209) carries the error type and our reason code, never an address of ours.
     """
     status = status_line(cause.status)
     kind = preferred(accept)
+    if page is not None and (kind != "application/json" or "json" in page.content_type):
+        return Reply(status, _headers(cause, page.content_type, len(page.body), request_id), page.body)
     if kind == "application/json":
         kind = "application/problem+json"
         body = json.dumps(
@@ -77,16 +89,20 @@ def make_reply(cause: LocalReply, accept: str, request_id: str) -> Reply:
             body += f"request id: {request_id}\n"
     content = body.encode("utf-8")
     charset = "" if kind == "application/problem+json" else "; charset=utf-8"
+    return Reply(status, _headers(cause, kind + charset, len(content), request_id), content)
+
+
+def _headers(cause: LocalReply, content_type: str, length: int, request_id: str) -> list[tuple[str, str]]:
     headers = [
-        ("Content-Type", kind + charset),
-        ("Content-Length", str(len(content))),
+        ("Content-Type", content_type),
+        ("Content-Length", str(length)),
         ("Cache-Control", "no-store"),
         ("Proxy-Status", f'lbg; error={cause.reason.proxy_error}; details="{cause.reason.code}"'),
         *cause.headers,
     ]
     if request_id:
         headers.append(("X-Request-Id", request_id))
-    return Reply(status, headers, content)
+    return headers
 
 
 def preferred(accept: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # RFC 3986 section 3.2 less userinfo: reg-name or IPv4, or an IP literal, then a port. No comma either:
 # that is how a CGI-like server joins two Host fields into one.
@@ -18,6 +21,8 @@ _SLASHES: Final = re.compile(r"/{2,}")
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _DOTS: Final = frozenset({".", ".."})
 _REMEMBERED: Final = 1024
+_READINGS: Final = 64
+_AMBIGUOUS: Final = 8192  # bytes of a path that can be read in more than one way; what servers take as a rule
 
 _known_authorities: Final[set[str]] = set()
 
@@ -65,19 +70,65 @@ def routing_path(raw: str) -> str | None:
     """Return the path that routing compares: decoded, slashes merged, dot segments and `;` parameters gone.
 
     An encoded slash stays `%2F`, since it is data to the backend. None means that the path climbs
-    above the root, hides a dot segment behind an encoded slash, or holds a NUL. `raw` is the path part
-    of a target, without the query.
+    above the root, hides a dot segment behind an encoded slash or a backslash, or holds a NUL. `raw` is
+    the path part of a target, without the query.
     """
-    if "%" not in raw and "//" not in raw and "/." not in raw and ";" not in raw:
+    if "%" not in raw and "//" not in raw and "/." not in raw and ";" not in raw and "\\" not in raw:
         return raw
-    kept = re.sub("%2[fF]", "%252F", raw)
-    path = unquote_to_bytes(kept.encode("latin-1")).decode("latin-1")
+    path = unescaped_path(raw)
     if "\0" in path:
         return None
     resolved = _without_dots(_SLASHES.sub("/", _PARAMETERS.sub("", path)))
-    if resolved is not None and ".." in resolved.replace("%2F", "/").split("/"):
+    if resolved is not None and ".." in resolved.replace("%2F", "/").replace("\\", "/").split("/"):
         return None  # a backend that decodes %2F, as WSGI does, would climb where we saw one segment
     return resolved
+
+
+def readings(raw: str) -> frozenset[str]:
+    """Return the paths that a backend may take `raw` for, none where one of them climbs above the root.
+
+    Backends decode once, `%2F` as well or not, take a backslash for a slash, cut `;` parameters, merge
+    slashes and resolve dot segments, each or not and in any order; what holds for all readings cannot be
+    slipped past. There are none, either, for a long path or for one with more readings than any
+    honest path has, since each of them costs time.
+    """
+    todo = [(raw, False)]
+    found = set(todo)
+    while todo:
+        path, decoded = todo.pop()
+        for step in _steps(path, decoded=decoded):
+            if step is None or len(found) > _READINGS:
+                return frozenset()
+            if step not in found:
+                found.add(step)
+                todo.append(step)
+        if len(found) > 2 and len(raw) > _AMBIGUOUS:
+            return frozenset()
+    return frozenset(path for path, decoded in found if decoded)
+
+
+def _steps(path: str, *, decoded: bool) -> Iterator[tuple[str, bool] | None]:
+    if not decoded and "%" in path:
+        yield unescaped_path(path), True
+        yield unquote_to_bytes(path.encode("latin-1")).decode("latin-1"), True
+    elif not decoded:
+        yield path, True
+    if "\\" in path:
+        yield path.replace("\\", "/"), decoded
+    if ";" in path:
+        yield _PARAMETERS.sub("", path), decoded
+    if "//" in path:
+        yield _SLASHES.sub("/", path), decoded
+    if "/." in path:
+        resolved = _without_dots(path)
+        yield None if resolved is None else (resolved, decoded)
+
+
+def unescaped_path(raw: str) -> str:
+    """Return the path with its escapes decoded but for `%2F`, and all else as it came."""
+    if "%" not in raw:
+        return raw
+    return unquote_to_bytes(re.sub("%2[fF]", "%252F", raw).encode("latin-1")).decode("latin-1")
 
 
 def _without_dots(path: str) -> str | None:

@@ -3,7 +3,7 @@ from ipaddress import ip_network
 import pytest
 
 from lbg.config.load import ConfigError, Problem, load
-from lbg.config.schema import RouteConfig
+from lbg.config.routes import RouteConfig
 from lbg.net.address import parse_bind
 
 POOL = '[pools.api]\nendpoints = ["http://a"]\n'
@@ -43,7 +43,7 @@ def test_the_list_of_endpoints_makes_one_pool_with_a_route_for_everything(tmp_pa
         "unix:/run/a.sock",
     ]
     assert config.routes == (RouteConfig(pool="default"),)
-    assert (config.routes[0].host, config.routes[0].path) == (None, "/")
+    assert (config.routes[0].host, config.routes[0].path) == (None, None)
 
 
 def test_routes_that_are_written_are_kept_in_order(tmp_path):
@@ -54,8 +54,8 @@ def test_routes_that_are_written_are_kept_in_order(tmp_path):
     routes = load({}, tmp_path).config.routes
     assert [(route.host, route.path) for route in routes] == [
         (None, "/b"),
-        ("*.a.example", "/"),
-        ("[::1]", "/"),
+        ("*.a.example", None),
+        ("[::1]", None),
     ]
 
 

@@ -162,7 +162,10 @@ FILES = [
         'lbg.toml:4: routes[0].pool: there is no pool named "apo", did you mean "api"?',
     ),
     (POOL + '[[routes]]\npool = "zzz"', 'lbg.toml:4: routes[0].pool: there is no pool named "zzz"'),
-    (POOL + '[[routes]]\npath = "/"', "lbg.toml:3: routes[0].pool: missing, this key is required"),
+    (
+        POOL + '[[routes]]\npath = "/"',
+        "lbg.toml:3: routes[0]: expected one of pool, split, redirect, respond and maintenance",
+    ),
     (
         POOL + '[[routes]]\npool = "api"\n[[routes]]\npool = "api"\npath = "/"',
         "lbg.toml:5: routes[1]: same host and path as routes[0]",
@@ -317,7 +320,6 @@ path = "x"
         'lbg.toml:5: pools.api.retry.atempts: unknown key, did you mean "attempts"?',
         "lbg.toml:6: pools.web.endpoints: missing, this key is required",
         'lbg.toml:8: routes[0].pool: there is no pool named "wep", did you mean "web"?',
-        "lbg.toml:9: routes[1].pool: missing, this key is required",
         'lbg.toml:10: routes[1].path: expected a path that starts with "/", without query or spaces, got "x"',
         'lbg.toml:11: loog: unknown key, did you mean "log"?',
         'LBG_LOG__LEVEL: log.level: expected "debug", "info", "warning" or "error", got "x"',

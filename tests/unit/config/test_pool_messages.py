@@ -8,10 +8,33 @@ from tests.unit.config.mistakes import POOL, error_lines
 STATUSES = 'expected statuses such as "200-399" or "200,204"'
 PATH = 'expected an ASCII path that starts with "/", without spaces and "#"'
 
+POLICIES = (
+    'expected "power_of_two", "least_requests", "round_robin", "peak_ewma", "random", "hash"'
+    ' or "package.module:attribute"'
+)
+KEY_SPECS = (
+    'expected "client_ip", "path", "host", "route", "header:NAME", "cookie:NAME", "query:NAME"'
+    ' or "package.module:function"'
+)
+SECRET = 'secret = "0123456789abcdef"'
+
 # A line of [pools.api], or of the table below it that its key names, and the message without its place.
 KEYS = [
     # the pool
-    ('balance = "random"', 'expected "power_of_two", "least_requests" or "round_robin", got "random"'),
+    ('balance = "fast"', f'{POLICIES}, got "fast"'),
+    ('balance = "randm"', f'{POLICIES}, got "randm", did you mean "random"?'),
+    ('balance = "peak-ewma"', f'{POLICIES}, got "peak-ewma", did you mean "peak_ewma"?'),
+    ('balance = "mine:"', f'{POLICIES}, got "mine:"'),
+    ('balance = "mine.policy"', f'{POLICIES}, got "mine.policy"'),
+    ('balance = "my-policy:make"', f'{POLICIES}, got "my-policy:make"'),
+    ("balance = 1", "expected a string, got 1"),
+    ('hash_key = "ip"', f'{KEY_SPECS}, got "ip"'),
+    ('hash_key = "cookie:"', '"cookie:" wants a name after the colon, such as "cookie:id"'),
+    ("hash_key = 1", "expected a string, got 1"),
+    ("hash_bound = 110", "expected 0, or a percentage from 125 to 200, got 110"),
+    ("hash_bound = 201", "expected 0, or a percentage from 125 to 200, got 201"),
+    ("hash_bound = -1", "expected 0, or a percentage from 125 to 200, got -1"),
+    ("hash_bound = 1.5", "expected a whole number, got 1.5"),
     ('when_all_down = "open"', 'expected "fail_closed" or "fail_open", got "open"'),
     ("slow_start = -1", "expected at least 0, got -1"),
     ("heath = 1", 'unknown key, did you mean "health"?'),
@@ -103,6 +126,46 @@ def test_a_mistake_in_a_key_of_a_pool_is_told_in_one_line(tmp_path, line, messag
 
 
 @pytest.mark.parametrize(
+    ("sticky", "line"),
+    [
+        ("ttl = 1", ".secret: missing, this key is required"),
+        (f"{SECRET}, ttl = -1", ".ttl: expected at least 0, got -1"),
+        (f"{SECRET}, ttl = 34560001", ".ttl: expected at most 34560000, got 34560001"),
+        (f"{SECRET}, ttl = 1.0", ".ttl: expected a whole number, got 1.0"),
+        (f"{SECRET}, tll = 1", '.tll: unknown key, did you mean "ttl"?'),
+        (
+            f'{SECRET}, cookie = "a b"',
+            '.cookie: expected a cookie name without spaces, such as "lbg", got "a b"',
+        ),
+        (
+            f'{SECRET}, cookie = ""',
+            '.cookie: expected a cookie name without spaces, such as "lbg", got ""',
+        ),
+    ],
+)
+def test_a_mistake_in_the_cookie_of_a_pool_is_told_with_its_key(tmp_path, sticky, line):
+    text = f"{POOL}sticky = {{ {sticky} }}"
+    assert error_lines(tmp_path, text) == [f"lbg.toml:3: pools.api.sticky{line}"]
+
+
+VISIBLE = "expected at least 16 visible ASCII characters without spaces"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('sticky.secret = "hidden"', f"sticky.secret: {VISIBLE}"),
+        ('sticky.secret = "hidden, with some spaces"', f"sticky.secret: {VISIBLE}"),
+        ('sticky.secret = "hidden-é-0123456789"', f"sticky.secret: {VISIBLE}"),
+        ("sticky.secret = 1234567890123456", "sticky.secret: expected a string, got a number"),
+        ('sticky = "hidden-0123456789"', "sticky: expected a table, got a string"),
+    ],
+)
+def test_no_message_shows_the_secret_of_a_cookie(tmp_path, line, message):
+    assert error_lines(tmp_path, POOL + line) == [f"lbg.toml:3: pools.api.{message}"]
+
+
+@pytest.mark.parametrize(
     ("headers", "message"),
     [
         ('"X Y" = "1"', '"X Y" is not a header field name'),
@@ -176,6 +239,19 @@ RULES = [
         'endpoints = ["http://a"]\n[pools.api.outlier]\neject = 600',
         "lbg.toml:3: pools.api.outlier.max_eject: expected at least the 600.0 of eject, got 300.0",
     ),
+    (
+        'endpoints = ["http://a"]\nhash_key = "path"',
+        'lbg.toml:3: pools.api.hash_key: only "hash" and policies of your own heed it,'
+        ' and balance is "power_of_two"',
+    ),
+    (
+        'endpoints = ["http://a"]\nbalance = "round_robin"\nhash_bound = 150',
+        'lbg.toml:4: pools.api.hash_bound: only "hash" heeds it, and balance is "round_robin"',
+    ),
+    (
+        'endpoints = ["http://a"]\nbalance = "mine:policy"\nhash_bound = 150',
+        'lbg.toml:4: pools.api.hash_bound: only "hash" heeds it, and balance is "mine:policy"',
+    ),
 ]
 
 
@@ -203,6 +279,19 @@ def test_keys_that_only_an_http_check_reads_may_stand_beside_a_tcp_check(tmp_pat
     )
     (tmp_path / "lbg.toml").write_text(text)
     assert load({}, tmp_path).config.pools["api"].health.type == "tcp"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'hash_key = "client_ip"\nhash_bound = 0',  # as they are anyway
+        'balance = "hash"\nhash_key = "header:X-Tenant"\nhash_bound = 125',
+        'balance = "mine:policy"\nhash_key = "mine:key"',
+    ],
+)
+def test_what_tells_requests_apart_may_stand_where_it_is_heeded(tmp_path, lines):
+    (tmp_path / "lbg.toml").write_text(POOL + lines)
+    assert load({}, tmp_path).config.pools["api"].hash_key
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"

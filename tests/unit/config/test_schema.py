@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from lbg.config.pool_fields import status_ranges
-from lbg.config.pools import EndpointConfig, HealthConfig, PoolConfig
+from lbg.config.pools import EndpointConfig, HealthConfig, PoolConfig, StickyConfig
 from lbg.config.schema import AdminConfig, Config
 from lbg.net.address import Address
 
@@ -32,6 +32,8 @@ def test_the_defaults_are_the_documented_ones():
         "pools": {
             "api": {
                 "balance": "power_of_two",
+                "hash_key": "client_ip",
+                "hash_bound": 0,
                 "host": "client",
                 "endpoints": [{"url": "http://a", "weight": 1, "max_requests": 0, "backup": False}],
                 "when_all_down": "fail_closed",
@@ -71,6 +73,7 @@ def test_the_defaults_are_the_documented_ones():
                 "connections": {"idle": 128, "idle_timeout": 60.0, "max_requests": 0},
                 "queue": {"size": 100, "timeout": 5.0},
                 "tls": {"verify": True, "ca": "", "cert": "", "key": "", "server_name": ""},
+                "sticky": None,
             }
         },
         "routes": [],
@@ -117,6 +120,10 @@ def test_nothing_changes_after_loading():
 
 def test_the_token_is_not_in_the_repr():
     assert "hunter2" not in repr(AdminConfig(token="hunter2"))
+
+
+def test_the_secret_of_a_cookie_is_not_in_the_repr():
+    assert "hunter2" not in repr(StickyConfig(secret="hunter2-hunter2-hunter2"))
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:9090", "[::1]:9090", "localhost:9090", "unix:/run/admin.sock"])
