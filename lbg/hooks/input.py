@@ -1,0 +1,96 @@
+"""The request body on its way through a middleware: ours as it reads it, and its own as we read that."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from lbg.hooks.guard import stay_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lbg.hooks.guard import Guard
+
+
+class _Input:
+    """The methods of PEP 3333 over one function that calls those of the source."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        raise NotImplementedError
+
+    def read(self, *size: int | None) -> bytes:
+        """Return `size` bytes, fewer only at the end; everything without a size."""
+        data: bytes = self._call(self._source.read, *size)
+        return data
+
+    def readline(self, *size: int | None) -> bytes:
+        """Return bytes to the next line feed, at most `size` of them."""
+        line: bytes = self._call(self._source.readline, *size)
+        return line
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """Return lines until the end, or until they hold `hint` bytes."""
+        lines: list[bytes] = []
+        for line in self:
+            lines.append(line)
+            if hint and 0 < hint <= sum(map(len, lines)):
+                break
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+
+class OwnInput(_Input):
+    """Our input in the hands of a hook: waiting for the client is not the hook's time.
+
+    `begun` says that something was read of it.
+    """
+
+    __slots__ = ("begun",)
+
+    def __init__(self, source: Any) -> None:
+        super().__init__(source)
+        self.begun = False
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        self.begun = True
+        stay = stay_at(sys._getframe())  # whichever hook reads: the body may have changed hands
+        return function(*args) if stay is None else stay.outside(function, *args)
+
+
+class HookInput(_Input):
+    """The input that a hook put in place of ours, contained. Raises HookFailed.
+
+    `length` is the bytes it has to give, None if that is not known.
+    """
+
+    __slots__ = ("_guard", "_left")
+
+    def __init__(self, source: Any, guard: Guard, length: int | None) -> None:
+        super().__init__(source)
+        self._guard = guard
+        self._left = length
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        wanted = args[0] if args else None
+        if self._left is not None:
+            size = self._left if wanted is None or wanted < 0 else min(wanted, self._left)
+            args = (size,)
+            if not size:
+                return b""
+        data = self._guard.call(function, *args)
+        if not isinstance(data, bytes):
+            raise self._guard.fail(f"gave {type(data).__name__} as request body, expected bytes")
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0 or not data:
+                relation = "more" if data else "fewer"
+                raise self._guard.fail(f"gave {relation} bytes of request body than its CONTENT_LENGTH says")
+        return data
