@@ -35,6 +35,7 @@ from lbg.http.target import routing_path
         ("/a%", "/a%"),
         ("/a%zz", "/a%zz"),
         ("/caf%C3%A9", "/cafÃ©"),
+        ("/a\\b/", "/a\\b/"),
         ("*", "*"),
     ],
 )
@@ -44,9 +45,23 @@ def test_a_path_is_normalised(raw: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["/..", "/../a", "/a/../..", "/%2e%2e/a", "/.%2E", "/a/../../b", "//..", "/./..", "/..;x/a", "/a%00b"],
+    [
+        *[
+            "/..",
+            "/../a",
+            "/a/../..",
+            "/%2e%2e/a",
+            "/.%2E",
+            "/a/../../b",
+            "//..",
+            "/./..",
+            "/..;x/a",
+            "/a%00b",
+        ],
+        *["/a%2F..%2Fb", "/a\\..\\b", "/a%5C..%5cb", "/a/..\\b", "/a%2F.%2e"],
+    ],
 )
-def test_a_path_that_climbs_or_holds_a_nul_has_no_copy(raw: str) -> None:
+def test_a_path_that_climbs_or_hides_a_climb_or_holds_a_nul_has_no_copy(raw: str) -> None:
     assert routing_path(raw) is None
 
 
