@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 _RED: Final = "\033[1;31m"
 _GREEN: Final = "\033[1;32m"
 _YELLOW: Final = "\033[1;33m"
-_COLOURS: Final = {"UP": _GREEN, "DOWN": _RED, "EJECTED": _YELLOW, "TRIAL": _YELLOW}
+_CYAN: Final = "\033[1;36m"
+_MAGENTA: Final = "\033[1;35m"
+_COLOURS: Final = {
+    "UP": _GREEN,
+    "DOWN": _RED,
+    "EJECTED": _YELLOW,
+    "TRIAL": _YELLOW,
+    "READY": _GREEN,
+    "DRAINING": _CYAN,
+    "MAINT": _MAGENTA,
+}
 _WORD: Final = re.compile(rf"(?<![^ ])(?:{'|'.join(_COLOURS)})(?= )")
 _LEVELS: Final = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m", logging.CRITICAL: "\033[31m"}
 _RESET: Final = "\033[0m"

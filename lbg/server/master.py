@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lbg.config.load import ConfigError, load
+from lbg.config.references import check_references
+from lbg.hooks.verify import verify
 from lbg.net.address import Bind
 from lbg.server import listeners, roles
 from lbg.server.state_directory import StateDirectory, explain
@@ -62,6 +64,7 @@ class Master:
         """Load the configuration, and publish it at a reload; exit with status 2 when the first is wrong."""
         try:
             loaded = load(os.environ, Path.cwd())
+            check_references(loaded, verify, Path.cwd())
             config = self._with_addresses_in_force(loaded.config)
             if self._state is not None:
                 self._state.publish(config, loaded.source)

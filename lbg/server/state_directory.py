@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lbg.config.snapshot import Snapshot
-from lbg.state import directory
+from lbg.state import bucket_file, directory
+from lbg.state.bucket_memory import BucketMemory
 from lbg.state.cell_file import FILE, Damaged
 from lbg.state.cells import Cells
 from lbg.state.directory import Claim, Unusable
@@ -52,6 +53,7 @@ class StateDirectory:
         self._detached = False
         self.path = claim.path
         self.cells, self._slots = _adopt(claim.path)
+        self._buckets = _adopt_buckets(claim.path)
         self.taken_slots(())
         self.published = self._publish(config, source)
 
@@ -138,7 +140,10 @@ class StateDirectory:
         for slot, pid, _, _ in self.cells.workers():
             if pid == os.getpid():  # a dead worker had the number that the master has now
                 self.cells.forget(slot, pid)
-        return self.cells.forget_dead(children)
+        living = self.cells.forget_dead(children)
+        for slot in {*range(WORKER_SLOTS)}.difference(living):
+            self._buckets.forget(slot)
+        return living
 
     def admit(self, slot: int, taken: Collection[int]) -> int:
         """Make room for a worker about to be forked; return its slot, NO_SLOT when there is none.
@@ -177,6 +182,7 @@ class StateDirectory:
             if holder and self.cells.is_worker(holder):
                 log.error("this worker counts and checks for itself: its slot was taken by pid %d", holder)
                 return False
+            self._buckets.forget(slot)
             note = self.cells.register if self._shared else self.cells.enlist
             note(slot, os.getpid(), role, generation)
         return self._shared
@@ -184,6 +190,8 @@ class StateDirectory:
     def forget(self, slot: int, pid: int) -> None:
         """Take a dead worker's gauges out of the sums; its counters stay."""
         if slot != NO_SLOT:
+            if self.cells.view[worker_row(slot) + WorkerField.PID] == pid:
+                self._buckets.forget(slot)
             self.cells.forget(slot, pid)
 
     def hand_over(self, environ: MutableMapping[str, str]) -> None:
@@ -215,6 +223,17 @@ def _adopt(path: Path) -> tuple[Cells, Slots]:
             log.warning("health and counters begin anew: %s", explain(error, path))
     Cells.create(path)
     return Cells.open(path), ({}, {})
+
+
+def _adopt_buckets(path: Path) -> BucketMemory:
+    """Return the rate limits and bans in `path`, new ones when they cannot be trusted."""
+    try:
+        return BucketMemory.open(path)
+    except (Damaged, OSError) as error:
+        if os.path.lexists(path / bucket_file.FILE):
+            log.warning("rate limits and bans begin anew: %s", explain(error, path))
+    BucketMemory.create(path)
+    return BucketMemory.open(path)
 
 
 def _read_slots(path: Path) -> Slots:

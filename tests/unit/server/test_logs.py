@@ -37,7 +37,15 @@ def test_an_empty_message_keeps_time_and_pid() -> None:
 
 @pytest.mark.parametrize(
     ("word", "colour"),
-    [("UP", "\033[1;32m"), ("DOWN", "\033[1;31m"), ("EJECTED", "\033[1;33m"), ("TRIAL", "\033[1;33m")],
+    [
+        ("UP", "\033[1;32m"),
+        ("DOWN", "\033[1;31m"),
+        ("EJECTED", "\033[1;33m"),
+        ("TRIAL", "\033[1;33m"),
+        ("READY", "\033[1;32m"),
+        ("DRAINING", "\033[1;36m"),
+        ("MAINT", "\033[1;35m"),
+    ],
 )
 def test_the_words_of_a_state_are_coloured_on_a_terminal_only(word: str, colour: str) -> None:
     assert line(f"{word} api http://a", colours=True) == f"{colour}{word}\033[0m api http://a"
