@@ -9,14 +9,21 @@ if TYPE_CHECKING:
 
 
 class Candidate(Protocol):
-    """What a policy needs to know of an endpoint.
+    """What a policy sees of an endpoint; the contract for policies of the user, too, who must not change it.
 
-    `effective_weight` is greater than 0 and a fraction during slow start. `picked` rises with each
-    time this worker took the endpoint: the lowest is the one not picked for longest.
+    `name` is its address, such as `10.0.0.7:8080`, and the same in every process. `weight` is the configured
+    weight; `effective_weight` is the one to go by: greater than 0, a fraction during slow start, and
+    what an operator has set at run time. `picked` rises with each time this worker took the endpoint: the
+    lowest is the one not picked for longest.
     """
 
+    name: str
     effective_weight: float
     picked: int
+
+    @property
+    def weight(self) -> float:
+        """The configured weight."""
 
     def in_flight(self) -> int:
         """Return the requests in flight, over all workers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from lbg.upstream.body import Upload
 from lbg.upstream.connection import Connection
 from lbg.upstream.exchange import Exchange
 from lbg.upstream.retry import IDEMPOTENT
+from lbg.upstream.timing import TimedUpload, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +37,7 @@ class Lease:
         "_ended",
         "_request",
         "_rescued",
+        "_timing",
         "_tried",
         "_upload",
         "endpoint",
@@ -50,6 +53,7 @@ class Lease:
         self.trial = trial
         self._tried = tried
         self._rescued = False
+        self._timing: Timing | None = None
         self._connection: Connection | None = None
         self._request: UpstreamRequest | None = None
         self._ended = False
@@ -74,7 +78,8 @@ class Lease:
         meanwhile; the lease has ended then.
         """
         self._request = request
-        waiting = self.endpoint.waiting
+        waiting, latency = self.endpoint.waiting, self.endpoint.latency
+        timing = self._timing = Timing(latency) if latency is not None else None
         try:
             connection = self._connection = self._connect(request, fresh=fresh)
             self._send(connection, request)
@@ -89,6 +94,8 @@ class Lease:
         finally:
             waiting.discard(self)
         self.endpoint.answered(exchange.status)
+        if timing is not None:
+            timing.answered(exchange.status, exchange.headers)
         if exchange.status >= _SERVER_ERROR or self.trial:
             self._judge(exchange.status)
         return exchange
@@ -117,6 +124,9 @@ class Lease:
         ready = body.ready() if body is not None and not request.expects else None
         head = request.head(self.endpoint)
         stream.begin_message()
+        timing = self._timing
+        if timing is not None:
+            timing.sent(whole=body is None or ready is not None)
         try:
             stream.send(head if ready is None else head + ready)
         except (OSError, StreamTimeout) as error:
@@ -128,7 +138,8 @@ class Lease:
                 reused=reused,
             ) from error
         if body is not None and ready is None:
-            self._upload = Upload(
+            upload = Upload if timing is None else partial(TimedUpload, timing)
+            self._upload = upload(
                 body, stream, self.pool.timeouts, expects=request.expects, ends=request.ends
             )
 
@@ -190,11 +201,16 @@ class Lease:
             return error
         self._ended = True
         self.endpoint.waiting.discard(self)  # there is nothing left to rescue
+        timing = self._timing
         if not isinstance(error, UpstreamError):
             self._end_unjudged()
+            if timing is not None:
+                timing.given_up()
             self.endpoint.left()
         elif self._rescued:
             self._end_unjudged()
+            if timing is not None:
+                timing.failed()
             self.endpoint.rescued()
             error = _went_down()
         else:
@@ -214,7 +230,10 @@ class Lease:
         """Report what the failure says about the endpoint, if anything."""
         request = self._request
         late = request is not None and monotonic() >= request.ends  # other attempts used up the time
-        if failure.blameless or late or _is_stale(failure):
+        innocent = failure.blameless or late or _is_stale(failure)
+        if self._timing is not None:
+            (self._timing.dropped if innocent else self._timing.failed)()
+        if innocent:
             self._end_unjudged()
         elif self.trial:
             self.endpoint.judge_trial(passed=False)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lbg.balancing.balancer import Balancer
+from lbg.balancing.latency import Latency
 
 
 @dataclass
@@ -17,10 +18,29 @@ class Weighed:
     effective_weight: float = 1
     requests: int = 0
     picked: int = 0
+    latency: Latency | None = None
+
+    @property
+    def weight(self) -> float:
+        """Return the configured weight."""
+        return self.effective_weight
 
     def in_flight(self) -> int:
         """Return the requests in flight."""
         return self.requests
+
+    def begin(self) -> None:
+        """Let a request begin."""
+        self.requests += 1
+        if self.latency is not None:
+            self.latency.asked += 1
+
+    def end(self, took: float, now: float) -> None:
+        """Let a request end that took so many seconds."""
+        self.requests -= 1
+        if self.latency is not None:
+            self.latency.asked -= 1
+            self.latency.answered(took, now)
 
 
 Make = Callable[[Sequence[Weighed]], Balancer[Weighed]]
@@ -57,20 +77,21 @@ def shares(
 ) -> dict[str, float]:
     """Return the part of `count` requests each endpoint gets from `clients` that never pause.
 
-    A response takes `latency` seconds, 1 unless told, give or take a half.
+    A response takes `latency` seconds, 1 unless told, give or take a half; it is measured where a policy
+    wants that.
     """
     draw = random.Random(seed)
     taken: Counter[str] = Counter()
-    running: list[tuple[float, int, Weighed]] = []
+    running: list[tuple[float, int, Weighed, float]] = []
     now = 0.0
     for number in range(1, count + 1):
         if len(running) == clients:
-            now, _, ended = heapq.heappop(running)
-            ended.requests -= 1
+            now, _, ended, took = heapq.heappop(running)
+            ended.end(took, now)
         endpoint = next(balancer.order(None, now))
         endpoint.picked = number
-        endpoint.requests += 1
+        endpoint.begin()
         taken[endpoint.name] += 1
         takes = (latency or {}).get(endpoint.name, 1.0) * draw.uniform(0.5, 1.5)
-        heapq.heappush(running, (now + takes, number, endpoint))
+        heapq.heappush(running, (now + takes, number, endpoint, takes))
     return {name: taken[name] / count for name in sorted(taken)}
