@@ -17,8 +17,11 @@ _STYLES: Final = {
     "down": "bold red",
     "ejected": "bold yellow",
     "trial": "bold yellow",
+    "ready": "bold green",
+    "draining": "bold cyan",
+    "maint": "bold magenta",
 }
-_BEFORE: Final = {"up": "down", "down": "up", "restored": "out"}
+_BEFORE: Final = {"up": "down", "down": "up", "restored": "out", "ready": "out"}
 _WIDTH: Final = 8  # of "RESTORED"
 
 

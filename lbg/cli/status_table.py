@@ -24,6 +24,8 @@ STYLES: Final = {
     "down": "bold red",
     "ejected": "bold yellow",
     "trial": "bold yellow",
+    "draining": "bold cyan",
+    "maint": "bold magenta",
     "stale": "dim",
     "unknown": "dim",
     "unchecked": "dim",
@@ -77,7 +79,7 @@ def _row(endpoint: Document) -> list[Text]:
     errors = endpoint["failures"] + endpoint["responses"]["5xx"]
     return [
         Text(plain(endpoint["pool"])),
-        Text(plain(endpoint["url"]) + (" (backup)" if endpoint["backup"] else "")),
+        Text(plain(endpoint["url"]) + _marks(endpoint)),
         Text(plain(endpoint["state"].upper()), STYLES.get(endpoint["state"], "")),
         Text(_NONE if lasted is None else span(lasted)),
         Text(f"{endpoint['in_flight']:d}"),
@@ -85,6 +87,13 @@ def _row(endpoint: Document) -> list[Text]:
         Text(f"{errors:d}", "red" if errors else ""),
         Text(plain(_last_check(endpoint))),
     ]
+
+
+def _marks(endpoint: Document) -> str:
+    """Return what tells the endpoint from others of its pool: that it is a backup, its weight of now."""
+    backup = " (backup)" if endpoint["backup"] else ""
+    weight = endpoint["weight"]
+    return backup if weight == endpoint["configured_weight"] else f"{backup} (weight {weight:d})"
 
 
 def _last_check(endpoint: Document) -> str:

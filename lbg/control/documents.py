@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic_ns, time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from lbg.health.counter import HealthCounter
+from lbg.net.address import parse_endpoint_url
 from lbg.state.condition import Condition, patience, read_condition
-from lbg.state.layout import RESPONSES, Field, HealthField, PoolField, health_row, identity
+from lbg.state.layout import RESPONSES, Admin, Field, HealthField, PoolField, health_row, identity
 from lbg.upstream.slow_start import factor
 
 if TYPE_CHECKING:
@@ -25,6 +27,20 @@ _HEALTH: Final = {"type", "interval", "timeout", "fast_interval", "rise", "fall"
 _POLICIES: Final = {"balance", "when_all_down", "slow_start", "outlier", "retry", "queue"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """An endpoint of a pool: its configuration, its address and its slot."""
+
+    config: EndpointConfig
+    name: str
+    slot: int
+
+    @classmethod
+    def of(cls, pool: str, config: EndpointConfig, published: Published) -> Self:
+        name = config.address.text
+        return cls(config, name, published.slots[identity(pool, name)])
+
+
 class Documents:
     """Reads the cells; writes nothing. `clock` gives CLOCK_MONOTONIC nanoseconds, `wall` UNIX time."""
 
@@ -38,10 +54,7 @@ class Documents:
         self._pools = published.snapshot.config.pools
         self._pool_slots = published.pool_slots
         self._members = {
-            name: [
-                (endpoint, published.slots[identity(name, endpoint.address.text)])
-                for endpoint in pool.endpoints
-            ]
+            name: [_Member.of(name, endpoint, published) for endpoint in pool.endpoints]
             for name, pool in self._pools.items()
         }
         self._cells = cells
@@ -63,7 +76,7 @@ class Documents:
     def pool(self, name: str) -> Document:
         """Return the document of one pool. Raises KeyError when there is none of that name."""
         config, pool_slot = self._pools[name], self._pool_slots[name]
-        endpoints = [self._endpoint(name, config, endpoint, slot) for endpoint, slot in self._members[name]]
+        endpoints = [self._endpoint(name, config, member) for member in self._members[name]]
         policies = config.model_dump(mode="json", include=_POLICIES)
         # Chosen by name: the header fields of a check may hold a secret.
         policies["health"] = config.health.model_dump(mode="json", include=_HEALTH)
@@ -72,39 +85,57 @@ class Documents:
         usable = sum(endpoint["usable"] for endpoint in endpoints)
         return {"usable": usable, **counts, **policies, "endpoints": endpoints}
 
+    def endpoint_names(self, pool: str) -> list[str]:
+        """Return the addresses of the endpoints of a pool that there is, as configured."""
+        return [member.name for member in self._members[pool]]
+
+    def slot(self, pool: str, endpoint: str) -> int | None:
+        """Return the slot of an endpoint, by its address or URL; None when the pool has none like that."""
+        name = _address(endpoint)
+        return next((member.slot for member in self._members[pool] if member.name == name), None)
+
+    def endpoint(self, pool: str, slot: int) -> Document:
+        """Return the document of the endpoint in a slot that `slot` told."""
+        (member,) = [member for member in self._members[pool] if member.slot == slot]
+        return self._endpoint(pool, self._pools[pool], member)
+
     def first_round(self) -> tuple[int, int]:
         """Return how many endpoints were checked at least once, and how many are checked at all."""
         checked = [
-            self._cells.view[health_row(slot) + HealthField.CHECKED]
+            self._cells.view[health_row(member.slot) + HealthField.CHECKED]
             for name, pool in self._pools.items()
-            for _, slot in self._members[name]
+            for member in self._members[name]
             if pool.health.type != "none"
         ]
         return sum(when != 0 for when in checked), len(checked)
 
-    def _endpoint(self, name: str, pool: PoolConfig, endpoint: EndpointConfig, slot: int) -> Document:
-        now = self._clock()
+    def _endpoint(self, pool: str, config: PoolConfig, member: _Member) -> Document:
+        now, slot, endpoint = self._clock(), member.slot, member.config
         condition = read_condition(
             self._cells,
             slot,
             now,
-            patience(pool.health),
-            checked=pool.health.type != "none",
-            slow_start=pool.slow_start,
+            patience(config.health),
+            checked=config.health.type != "none",
+            slow_start=config.slow_start,
         )
         row = health_row(slot)
         numbers = self._cells.view[row : row + len(HealthField)].tolist()
-        share = factor(now / _SECOND, numbers[HealthField.RAMP] / _SECOND, pool.slow_start)
+        weight = numbers[HealthField.WEIGHT] or endpoint.weight
+        share = factor(now / _SECOND, numbers[HealthField.RAMP] / _SECOND, config.slow_start)
         return {
-            "pool": name,
+            "pool": pool,
+            "name": member.name,
             "url": endpoint.url,
-            "weight": endpoint.weight,
-            "effective_weight": round(endpoint.weight * share, 3),
+            "weight": weight,
+            "configured_weight": endpoint.weight,
+            "effective_weight": round(weight * share, 3),
             "backup": endpoint.backup,
             "max_requests": endpoint.max_requests,
+            "admin": Admin(numbers[HealthField.ADMIN]).name.lower(),
             **self._state(condition, now),
             "ejections": numbers[HealthField.EJECTED_TOTAL],
-            "last_check": _last_check(condition, numbers, pool.health),
+            "last_check": _last_check(condition, numbers, config.health),
             **self._counts(slot),
         }
 
@@ -127,6 +158,16 @@ class Documents:
             "responses": responses,
             **{field.name.lower(): count for field, count in counts.items()},
         }
+
+
+def _address(text: str) -> str | None:
+    """Return the canonical address for what a person calls an endpoint, None when it is no address."""
+    try:
+        return parse_endpoint_url(
+            text if "://" in text or text.startswith("unix:") else f"http://{text}"
+        ).text
+    except ValueError:
+        return None
 
 
 def _last_check(condition: Condition, numbers: list[int], health: HealthConfig) -> Document | None:

@@ -7,7 +7,7 @@ from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from lbg.health.passive import PassiveDetection
-from lbg.state.layout import Ejection, Header, Kind
+from lbg.state.layout import Admin, Ejection, Header, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,8 +63,11 @@ class Fallback:
         if not self._alone or kind not in _FAILURES:
             return
         pool, ejected, passive = self._members[endpoint]
+        if ejected.admin is Admin.MAINT:
+            return
         now = monotonic()
-        usable = {one.slot for one in pool.endpoints if not one.down and one.ejection is Ejection.NONE}
+        ready = [one for one in pool.endpoints if not one.held and not one.down]
+        usable = {one.slot for one in ready if one.ejection is Ejection.NONE}
         if passive.failed(told, now, usable) is not None:
             log.warning("EJECTED %s %s: by this worker alone", pool.name, ejected.name)
             self._set(ejected, pool, now, ejected_here=True)

@@ -10,17 +10,17 @@ import logging
 import threading
 from queue import Empty, SimpleQueue
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from lbg.health.passive import PassiveDetection
 from lbg.health.probe import ProbeResult
 from lbg.health.transitions import Transitions
-from lbg.health.watched import Watched, WatchedPool
-from lbg.state.layout import Cause, Ejection, Header, Health, HealthField, Kind, identity
+from lbg.health.watched import UsableSlots, Watched, WatchedPool
+from lbg.state.layout import Admin, Cause, Ejection, Header, Health, HealthField, Kind, identity
 from lbg.state.reports import ReportReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from lbg.config.pools import EndpointConfig, PoolConfig
     from lbg.health.events import EventLog
@@ -43,6 +43,10 @@ _COMPLAINTS: Final = 60.0  # seconds between two
 _PARALLEL: Final = 500  # checks at once: 1,000 endpoints that all hang for 2 s are through in 4
 _SECOND: Final = 1_000_000_000
 _TRIALS: Final = frozenset({Kind.TRIAL_PASSED, Kind.TRIAL_FAILED})
+
+
+class NotInCharge(Exception):
+    """Another control worker writes the rows."""
 
 
 class Monitor:
@@ -76,10 +80,12 @@ class Monitor:
     def _begin(self) -> None:
         self._results: SimpleQueue[tuple[Watched, ProbeResult]] = SimpleQueue()
         self._running = 0
+        self._deciding = threading.Lock()
+        self._in_charge = False
         self._unchecked: set[int] = set()
         self._passive: list[PassiveDetection] = []
         self._watched: dict[int, Watched] = {}
-        self._usable = _Usable(self._watched)
+        self._usable = UsableSlots(self._watched)
         published, cells = self._published, self._cells
         for name, pool in published.snapshot.config.pools.items():
             slots = {
@@ -113,6 +119,29 @@ class Monitor:
             self._lock.release()
         self._events.close()
 
+    def set_admin(self, slot: int, admin: Admin) -> None:
+        """Put the endpoint in `slot` into another state, as an operator wants it. Raises NotInCharge."""
+        with self._deciding:
+            watched = self._commanded(slot)
+            if watched.row.admin is admin:
+                return
+            self._transitions.to_admin(watched, admin)
+            if admin is Admin.MAINT and watched.pool.passive.outlier.check_passed(slot):
+                # What was worked on is judged anew, and meanwhile others may be ejected in its place.
+                self._transitions.restore(watched, "maintenance begins")
+
+    def set_weight(self, slot: int, weight: int) -> None:
+        """Give the endpoint in `slot` another weight than the configured one. Raises NotInCharge."""
+        with self._deciding:
+            watched = self._commanded(slot)
+            if watched.weight_in_force != weight:
+                self._transitions.to_weight(watched, weight)
+
+    def _commanded(self, slot: int) -> Watched:
+        if not self._in_charge or self._stopping.is_set():
+            raise NotInCharge
+        return self._watched[slot]
+
     def _run(self) -> None:
         if not self._may_write():
             return
@@ -143,6 +172,7 @@ class Monitor:
     def _take_over(self) -> ReportReader:
         self._events.open_for_writing()
         self._adopt()
+        self._in_charge = True
         return ReportReader(self._cells)
 
     def _adopt(self) -> None:
@@ -167,6 +197,10 @@ class Monitor:
 
     def _turn(self, reports: ReportReader) -> None:
         results = self._wait_for_results()
+        with self._deciding:
+            self._decide(reports, results)
+
+    def _decide(self, reports: ReportReader, results: list[tuple[Watched, ProbeResult]]) -> None:
         now = monotonic()
         if now - self._last_turn > _STOPPED:  # what was under way meanwhile may well have been answered
             self._distrusted = now
@@ -246,7 +280,8 @@ class Monitor:
             self._transitions.restore(watched, f"a check passed: {result.text}")
         # A hung endpoint still accepts connections: that no request is answered either tells it from a
         # health path that is slow.
-        hung = result.timed_out and health is Health.UP and watched.silent
+        used = health is Health.UP and row.admin is not Admin.MAINT
+        hung = used and result.timed_out and watched.silent
         if hung and outlier.silent(watched.slot, now, self._usable):
             self._transitions.eject(watched, Cause.SILENCE)
         self._note_checked(watched)
@@ -259,6 +294,8 @@ class Monitor:
     def _heed(self, watched: Watched, report: Report, now: float) -> None:
         """Take in the report of a worker."""
         passive, slot, kind = watched.pool.passive, watched.slot, report.kind
+        if watched.row.admin is Admin.MAINT:
+            return  # it gets no request: only what was in flight tells of it
         if kind in _TRIALS:
             passed = kind is Kind.TRIAL_PASSED
             if passive.outlier.state(slot).ejection is not Ejection.TRIAL:
@@ -285,13 +322,3 @@ class Monitor:
     def _note_round(self) -> None:
         if not self._unchecked:
             self._cells.view[Header.CHECKED] = self._published.snapshot.generation
-
-
-class _Usable:
-    """The slots that requests may go to: looked at one by one, since a pool may have a thousand."""
-
-    def __init__(self, watched: Mapping[int, Watched]) -> None:
-        self._watched = watched
-
-    def __contains__(self, slot: object) -> bool:
-        return self._watched[cast("int", slot)].row.usable

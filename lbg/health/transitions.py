@@ -6,7 +6,7 @@ import logging
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
-from lbg.state.layout import Cause, Ejection, Health, HealthField
+from lbg.state.layout import Admin, Cause, Ejection, Field, Health, HealthField
 
 if TYPE_CHECKING:
     from lbg.health.events import EventLog
@@ -23,12 +23,17 @@ _CAUSES: Final = {
     Cause.TRIAL: "the trial request failed",
 }
 
+_HELD: Final = {Admin.DRAIN: "draining", Admin.MAINT: "maint"}
 _LOGGED: Final = {
     "up": (logging.INFO, "UP"),
     "down": (logging.WARNING, "DOWN"),
     "ejected": (logging.WARNING, "EJECTED"),
     "trial": (logging.INFO, "TRIAL"),
     "restored": (logging.INFO, "UP"),
+    "ready": (logging.INFO, "READY"),
+    "draining": (logging.INFO, "DRAINING"),
+    "maint": (logging.INFO, "MAINT"),
+    "weight": (logging.INFO, "WEIGHT"),
 }
 _UNITS: Final = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -72,7 +77,7 @@ class Transitions:
     def begin_trial(self, watched: Watched) -> None:
         """Let one request at a time try the endpoint."""
         watched.row[HealthField.EJECTION] = Ejection.TRIAL
-        if watched.row.health is Health.DOWN:
+        if not watched.in_service:
             self._cells.changed()  # no request goes there yet: there is nothing to tell
             return
         self._tell(watched, "trial", "the ejection is over, one request tries it", "", 0.0)
@@ -82,12 +87,37 @@ class Transitions:
         row = watched.row
         row[HealthField.EJECTION] = Ejection.NONE
         row[HealthField.EJECTIONS] = watched.pool.passive.outlier.state(watched.slot).ejections
-        if row.health is Health.DOWN:
+        if not watched.in_service:
             self._cells.changed()  # back, but not in service: there is nothing to tell
             return
         self._ramp(watched)
         lasted = (monotonic_ns() - row[HealthField.EJECTED_SINCE]) / _SECOND
         self._tell(watched, "restored", text, f"was out for {span(lasted)}", lasted)
+
+    def to_admin(self, watched: Watched, admin: Admin) -> None:
+        """Put the endpoint into the state that an operator wants."""
+        row, now = watched.row, monotonic_ns()
+        before, since = row.admin, row[HealthField.ADMIN_SINCE]
+        row[HealthField.ADMIN] = admin
+        row[HealthField.ADMIN_SINCE] = now
+        if admin is Admin.READY:
+            self._ramp(watched)
+            lasted = (now - since) / _SECOND
+            text = "maintenance is over" if before is Admin.MAINT else "draining is over"
+            self._tell(watched, "ready", text, f"was out for {span(lasted)}", lasted)
+            return
+        new = "new clients" if watched.pool.config.sticky is not None else "new requests"
+        in_flight = self._cells.total(watched.slot, Field.IN_FLIGHT)
+        text = f"no {new if admin is Admin.DRAIN else 'requests'}, {in_flight} in flight"
+        self._tell(watched, _HELD[admin], text, "", 0.0)
+
+    def to_weight(self, watched: Watched, weight: int) -> None:
+        """Give the endpoint the weight that an operator wants, until it is given another."""
+        before = watched.weight_in_force
+        # What is as configured follows the configuration from then on.
+        watched.row[HealthField.WEIGHT] = 0 if weight == watched.weight else weight
+        text = f"{weight}, as configured" if weight == watched.weight else str(weight)
+        self._tell(watched, "weight", f"{text}, was {before}", "", 0.0)
 
     def _ramp(self, watched: Watched) -> None:
         if watched.pool.config.slow_start:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from lbg.health.counter import HealthCounter
 from lbg.state.condition import patience
 from lbg.state.health_row import HealthRow
-from lbg.state.layout import RESPONSES, Field, Health, HealthField
+from lbg.state.layout import RESPONSES, Admin, Field, Health, HealthField
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lbg.config.pools import EndpointConfig, PoolConfig
     from lbg.health.passive import PassiveDetection
     from lbg.health.probe import Probe, ProbeResult
@@ -42,6 +44,7 @@ class Watched:
     ) -> None:
         self.pool = pool
         self.url = endpoint.url
+        self.weight = endpoint.weight
         self.probe = probe
         self.slot = slot
         self.row = HealthRow(cells, slot)
@@ -113,6 +116,16 @@ class Watched:
         return fast * _HASTE if refused else fast
 
     @property
+    def in_service(self) -> bool:
+        """Whether nothing but an ejection keeps requests away from it."""
+        return self.row.health is not Health.DOWN and self.row.admin is Admin.READY
+
+    @property
+    def weight_in_force(self) -> int:
+        """The weight set at run time, else the configured one."""
+        return self.row[HealthField.WEIGHT] or self.weight
+
+    @property
     def silent(self) -> bool:
         """Whether no request was answered since the check began, though some wait for it."""
         waiting = self._cells.total(self.slot, Field.AWAITING)
@@ -120,3 +133,13 @@ class Watched:
 
     def _responses(self) -> int:
         return sum(self._cells.total(self.slot, field) for field in RESPONSES)
+
+
+class UsableSlots:
+    """The slots that requests may go to: looked at one by one, since a pool may have a thousand."""
+
+    def __init__(self, watched: Mapping[int, Watched]) -> None:
+        self._watched = watched
+
+    def __contains__(self, slot: object) -> bool:
+        return self._watched[cast("int", slot)].row.usable

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lbg.upstream.lease import Lease
     from lbg.upstream.pool import Pool
     from lbg.upstream.request import UpstreamRequest
+    from lbg.upstream.sticky import StickyCookies
 
 # What the client is told: the failure, but neither addresses nor system errors of the inside.
 _TOLD = {
@@ -35,7 +36,7 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
     Raises LocalReply when none did, or LbgError for what the client did meanwhile. Every failed
     try is noted in `record`.
     """
-    pool.begin_request()
+    pool.begin_request(request)
     statuses = pool.retries.status
     tried: list[Endpoint] = []
     again: Lease | None = None
@@ -64,6 +65,8 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
                 cause = _give_up(record, decision.why)
             else:
                 record.endpoint = lease.endpoint
+                if pool.sticky is not None:
+                    _bind(pool.sticky, request, record, exchange)
                 if not statuses or exchange.status not in statuses:
                     return exchange
                 tried.append(lease.endpoint)
@@ -71,9 +74,7 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
                 if isinstance(decision, GiveUp):
                     record.gave_up = decision.why
                     return exchange
-                record.passed_over(lease.endpoint, exchange.status)
-                lease.end_upload()
-                kept = _replace(kept, exchange)
+                kept = _put_aside(exchange, kept, lease, record)
                 again, fresh = None, False
                 _prepare(request, tried, free=False)
                 continue
@@ -95,14 +96,23 @@ def _acquire(
     """
     now = monotonic()
     try:
-        lease = pool.acquire(None, tried, now, method=request.method)
+        lease = pool.acquire(request, tried, now)
     except Busy:
         if not wait:
             raise NoEndpoint from None
-        lease = pool.wait(None, tried, now, request.ends, method=request.method)
+        lease = pool.wait(request, tried, now)
     if pool.failing_open:
         record.failed_open = True
     return lease
+
+
+def _bind(sticky: StickyCookies, request: UpstreamRequest, record: Record, exchange: Exchange) -> None:
+    """Let the client come back to the endpoint that answered, unless its cookie leads there already."""
+    endpoint = record.endpoint
+    assert endpoint is not None
+    record.sticky = endpoint is request.sticky
+    if not record.sticky:
+        exchange.headers.append(sticky.field(endpoint, secure=request.secure))
 
 
 def _after(
@@ -145,7 +155,10 @@ def _prepare(request: UpstreamRequest, tried: list[Endpoint], *, free: bool) -> 
         request.body.rewind()
 
 
-def _replace(kept: Exchange | None, exchange: Exchange) -> Exchange:
+def _put_aside(exchange: Exchange, kept: Exchange | None, lease: Lease, record: Record) -> Exchange:
+    """Return `exchange` for the time when no endpoint does better, in the place of `kept`."""
+    record.passed_over(lease.endpoint, exchange.status)
+    lease.end_upload()
     if kept is not None:
         kept.close()
     return exchange
@@ -154,6 +167,8 @@ def _replace(kept: Exchange | None, exchange: Exchange) -> Exchange:
 def _no_endpoint(record: Record, none: NoEndpoint) -> LocalReply:
     if none.why:
         record.gave_up = none.why
+        if none.held:
+            return LocalReply("all_draining", "All backends are out of service for the moment.")
         return LocalReply("no_healthy", "No backend is healthy.")
     return _give_up(record, "no other endpoint is usable")
 

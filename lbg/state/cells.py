@@ -20,10 +20,12 @@ from lbg.state.layout import (
     FIELDS,
     GOOD,
     HEALTH_FIELDS,
+    MAX_WEIGHT,
     POOL_FIELDS,
     POOL_SLOTS,
     TEXT_CELLS,
     WORKER_SLOTS,
+    Admin,
     Cause,
     Ejection,
     Field,
@@ -50,7 +52,13 @@ _WORKERS: Final = int(Header.WORKERS)
 _EPOCH: Final = int(Header.EPOCH)
 _GAUGES: Final = (Field.IN_FLIGHT, Field.AWAITING)
 _POOL_GAUGES: Final = (PoolField.WAITING, PoolField.OLDEST)
-_CHOICES: Final = {HealthField.HEALTH: Health, HealthField.EJECTION: Ejection, HealthField.EJECTED_FOR: Cause}
+_GREATEST: Final = {
+    HealthField.HEALTH: max(Health),
+    HealthField.EJECTION: max(Ejection),
+    HealthField.EJECTED_FOR: max(Cause),
+    HealthField.ADMIN: max(Admin),
+    HealthField.WEIGHT: MAX_WEIGHT,
+}
 
 _MAPPED: Final[dict[Path, Cells]] = {}  # by this process, or by the one that forked it
 
@@ -100,9 +108,9 @@ class Cells(CellLocks):
         if self.view[_WORKERS] > WORKER_SLOTS or self.view[Header.GENERATION] >= _GENERATIONS:
             raise Damaged(f"{path} has a header that no master wrote")
         first = health_row(0)
-        for field, choices in _CHOICES.items():
+        for field, greatest in _GREATEST.items():
             rows = self.view[first + field : first + ENDPOINT_SLOTS * HEALTH_FIELDS : HEALTH_FIELDS]
-            if max(rows) >= len(choices):
+            if max(rows) > greatest:
                 raise Damaged(f"{path} has rows that no control worker wrote")
 
     @staticmethod

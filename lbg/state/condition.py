@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from lbg.state.layout import Cause, Ejection, Health, HealthField, health_row
+from lbg.state.layout import Admin, Cause, Ejection, Health, HealthField, health_row
 
 if TYPE_CHECKING:
     from lbg.config.pools import HealthConfig
     from lbg.state.cells import Cells
 
-State = Literal["up", "down", "unknown", "unchecked", "ejected", "trial", "stale"]
+State = Literal["up", "down", "unknown", "unchecked", "ejected", "trial", "stale", "draining", "maint"]
 
 _SECOND: Final = 1_000_000_000  # ns
 _PATIENCE: Final = 3  # intervals
@@ -22,6 +22,8 @@ _CAUSES: Final[dict[int, str]] = {
     Cause.SILENCE: "checks time out and nothing is answered",
     Cause.TRIAL: "its trial request failed",
 }
+_HELD: Final[dict[int, State]] = {Admin.DRAIN: "draining", Admin.MAINT: "maint"}
+_IN_A_SENTENCE: Final[dict[State, str]] = {"trial": "on trial after an ejection", "maint": "in maintenance"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Condition:
     `since` is when `state` began, and `ejected_until` when an ejection ends: CLOCK_MONOTONIC seconds,
     None where there is no such time. `lasted` and `checked_age` are seconds. `cause` is why it was
     ejected, `text` what the last check met. `slow_start` tells that it has not its full weight yet.
+    What an operator says comes before what checks and requests say.
     """
 
     state: State
@@ -44,6 +47,11 @@ class Condition:
     slow_start: bool
 
     @property
+    def held(self) -> bool:
+        """Whether an operator keeps new clients away from it."""
+        return self.state in _HELD.values()
+
+    @property
     def reason(self) -> str:
         """Why it is in this state, in words."""
         match self.state:
@@ -55,6 +63,8 @@ class Condition:
                 return self.cause
             case "stale":
                 return f"not checked for {self.checked_age or 0.0:.0f} s; the last time: {self.text}"
+            case "draining" | "maint":
+                return "set by an operator"
         return self.text
 
     def sentence(self, name: str, epoch: float) -> str:
@@ -62,14 +72,14 @@ class Condition:
 
         `epoch` is `time.time() - time.monotonic()`. Times are local ones.
         """
-        words = [name, "on trial after an ejection" if self.state == "trial" else self.state]
+        words = [name, _IN_A_SENTENCE.get(self.state, self.state)]
         if self.since is not None and self.lasted is not None:
             now = epoch + self.since + self.lasted
             words.append(f"since {local_time(epoch + self.since, now)}")
             if self.ejected_until is not None:
                 words.append(f"until {local_time(epoch + self.ejected_until, now)}")
         line = " ".join(words)
-        return f"{line}: {self.reason}" if self.reason else line
+        return f"{line}: {self.reason}" if self.reason and not self.held else line
 
 
 def patience(health: HealthConfig) -> int:
@@ -112,6 +122,8 @@ def read_condition(
 
 def _state(numbers: list[int], now_ns: int, patience_ns: int, *, checked: bool) -> State:
     health, ejection = numbers[HealthField.HEALTH], numbers[HealthField.EJECTION]
+    if numbers[HealthField.ADMIN]:
+        return _HELD[numbers[HealthField.ADMIN]]
     if health == Health.DOWN:
         return "down"
     if ejection == Ejection.EJECTED:
@@ -131,6 +143,8 @@ def _began(state: State, numbers: list[int], patience_ns: int) -> int:
             return numbers[HealthField.SINCE]
         case "ejected" | "trial":
             return numbers[HealthField.EJECTED_SINCE]
+        case "draining" | "maint":
+            return numbers[HealthField.ADMIN_SINCE]
         case "stale":
             return numbers[HealthField.CHECKED] + patience_ns
     return 0

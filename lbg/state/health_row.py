@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lbg.state.layout import Ejection, Health, HealthField, health_row
+from lbg.state.layout import Admin, Ejection, Health, HealthField, health_row
 
 if TYPE_CHECKING:
     from lbg.state.cells import Cells
@@ -43,6 +43,12 @@ class HealthRow:
         return Ejection(self[HealthField.EJECTION])
 
     @property
+    def admin(self) -> Admin:
+        """What an operator says."""
+        return Admin(self[HealthField.ADMIN])
+
+    @property
     def usable(self) -> bool:
-        """Whether requests may go to the endpoint."""
-        return self.health is not Health.DOWN and self.ejection is Ejection.NONE
+        """Whether requests of any client may go to the endpoint."""
+        in_service = self.admin is Admin.READY and self.ejection is Ejection.NONE
+        return in_service and self.health is not Health.DOWN

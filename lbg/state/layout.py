@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAGIC: Final = int.from_bytes(b"lbgcells", "big")
-VERSION: Final = 2
+VERSION: Final = 3
 CELL: Final = 8  # bytes
 WORKER_SLOTS: Final = 128
 ENDPOINT_SLOTS: Final = 2048
 POOL_SLOTS: Final = 256
 TEXT_CELLS: Final = 16  # 8 bytes each: one of length, the rest UTF-8
 REPORTS: Final = 1024  # that a worker may be ahead of the control worker
+MAX_WEIGHT: Final = 1000  # as in a configuration
 REPORT_CELLS: Final = 3  # a time, `endpoint << 8 | Kind`, and the good responses of the worker so far
 
 
@@ -98,6 +99,9 @@ class HealthField(IntEnum):
     EJECTED_SINCE = 13
     RAMP = 14  # when slow start began; 0 when it is not under way
     FORGIVEN = 15  # when EJECTIONS last fell
+    ADMIN = 16  # an Admin
+    ADMIN_SINCE = 17  # when ADMIN last changed
+    WEIGHT = 18  # the weight set at run time; 0 is as configured
 
 
 class Health(IntEnum):
@@ -114,6 +118,14 @@ class Ejection(IntEnum):
     NONE = 0
     EJECTED = 1
     TRIAL = 2
+
+
+class Admin(IntEnum):
+    """What an operator says of one endpoint: DRAIN takes no new clients, MAINT no requests at all."""
+
+    READY = 0
+    DRAIN = 1
+    MAINT = 2
 
 
 class Cause(IntEnum):

@@ -10,6 +10,7 @@ from lbg.net.stream import Stream
 from lbg.state.layout import (
     AREA,
     RESPONSES,
+    Admin,
     Cause,
     Ejection,
     Field,
@@ -26,6 +27,7 @@ from lbg.upstream.dialer import Dialer
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from lbg.balancing.latency import Latency
     from lbg.config.pools import EndpointConfig
     from lbg.state.cells import Cells
     from lbg.upstream.idle import IdleConnections
@@ -56,6 +58,9 @@ _RAMP: Final = int(HealthField.RAMP)
 _FAILED: Final = int(HealthField.FAILED)
 _EJECTED_UNTIL: Final = int(HealthField.EJECTED_UNTIL)
 _EJECTED_FOR: Final = int(HealthField.EJECTED_FOR)
+_ADMIN: Final = int(HealthField.ADMIN)
+_WEIGHT: Final = int(HealthField.WEIGHT)
+_READY: Final = int(Admin.READY)
 _DOWN: Final = int(Health.DOWN)
 _EJECTED: Final = int(Ejection.EJECTED)
 _SILENCE: Final = int(Cause.SILENCE)
@@ -72,11 +77,12 @@ class Reporter(Protocol):
 class Endpoint:
     """An address with a weight, its idle connections, and its cells.
 
-    `slot` is its row in the cell file, `worker` the slot of this process. `effective_weight` is below
-    `weight` during slow start, `picked` orders the endpoints by when this worker last took them,
-    `waiting` are the leases that await the first byte of a response, `suspected_until` is set when this
-    worker could not connect (CLOCK_MONOTONIC seconds), `ejected_here` is set when this
-    worker ejected it by itself because no control worker does.
+    `slot` is its row in the cell file, `worker` the slot of this process. `weight` is the configured one,
+    `effective_weight` the one in force, and less during slow start. `picked` orders the endpoints by when
+    this worker last took them, `waiting` are the leases that await the first byte of a response,
+    `suspected_until` is set when this worker could not connect (CLOCK_MONOTONIC seconds), `ejected_here`
+    is set when this worker ejected it by itself because no control worker does, `latency` is there when
+    the policy of its pool measures.
     """
 
     __slots__ = (
@@ -94,6 +100,7 @@ class Endpoint:
         "ejected_here",
         "host_line",
         "idle",
+        "latency",
         "max_requests",
         "name",
         "picked",
@@ -126,6 +133,7 @@ class Endpoint:
         self.picked = 0
         self.waiting: set[Lease] = set()
         self.ejected_here = False
+        self.latency: Latency | None = None
         self.suspected_until = 0.0
         self._cells = cells
         self._view = cells.view
@@ -148,6 +156,21 @@ class Endpoint:
     def ejection(self) -> Ejection:
         """What passive detection says."""
         return Ejection.EJECTED if self.ejected_here else Ejection(self._view[self._row + _EJECTION])
+
+    @property
+    def admin(self) -> Admin:
+        """What an operator says."""
+        return Admin(self._view[self._row + _ADMIN])
+
+    @property
+    def held(self) -> bool:
+        """Whether an operator keeps new clients away from it."""
+        return self._view[self._row + _ADMIN] != _READY
+
+    @property
+    def weight_in_force(self) -> int:
+        """The weight set at run time, else the configured one."""
+        return self._view[self._row + _WEIGHT] or self.weight
 
     @property
     def silent(self) -> bool:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from time import monotonic, monotonic_ns, time
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from lbg.errors import LbgError
-from lbg.state.condition import patience, read_condition
 from lbg.state.layout import Ejection, Header, PoolField
 from lbg.upstream.budget import RetryBudget
 from lbg.upstream.lease import Lease
+from lbg.upstream.outage import outage
 from lbg.upstream.queue import Queue
 from lbg.upstream.retry import IDEMPOTENT, RetryPolicy
 from lbg.upstream.rotation import rotation
+from lbg.upstream.sticky import StickyCookies
 from lbg.upstream.window import Window
 
 if TYPE_CHECKING:
@@ -23,23 +24,27 @@ if TYPE_CHECKING:
     from lbg.config.pools import PoolConfig
     from lbg.http.headers import ResponseRules
     from lbg.upstream.endpoint import Endpoint
+    from lbg.upstream.request import UpstreamRequest
     from lbg.upstream.rotation import Policy
     from lbg.upstream.tally import PoolTally
 
 log = logging.getLogger("lbg.upstream")
 
 _EPOCH: Final = int(Header.EPOCH)
-_DESCRIBED: Final = 5  # endpoints in a sentence
 _SUSPICION: Final = 0.2  # seconds; the control worker knows after a quarter of that
 _SAMPLING: Final = 1.0  # seconds between two looks at the totals
 
 
 class NoEndpoint(LbgError):
-    """No endpoint of the pool is left to try; `why` is told when none was usable in the first place."""
+    """No endpoint of the pool is left to try; `why` is told when none was usable in the first place.
 
-    def __init__(self, why: str = "") -> None:
+    `held` tells that an operator keeps requests away from all of them.
+    """
+
+    def __init__(self, why: str = "", *, held: bool = False) -> None:
         super().__init__(why)
         self.why = why
+        self.held = held
 
 
 class Busy(LbgError):
@@ -49,8 +54,8 @@ class Busy(LbgError):
 class Pool:
     """Hands out leases on usable endpoints, in the order of its balancer.
 
-    `queue` is None when no endpoint has a limit. `failing_open` tells that requests are sent although
-    nothing is usable.
+    `queue` is None when no endpoint has a limit, `sticky` without sticky cookies. `failing_open` tells
+    that requests are sent although nothing is usable.
     """
 
     __slots__ = (
@@ -74,6 +79,7 @@ class Pool:
         "replay_buffer",
         "response_rules",
         "retries",
+        "sticky",
         "timeouts",
         "total_timeout",
     )
@@ -97,6 +103,7 @@ class Pool:
         self.response_rules = rules
         limited = any(endpoint.max_requests for endpoint in endpoints)
         self.queue = Queue(config.queue, tally) if limited else None
+        self.sticky = StickyCookies(config.sticky, name, endpoints) if config.sticky is not None else None
         self._config = config
         self._policy = policy
         self._tally = tally
@@ -115,24 +122,19 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool {self.name} {list(self.endpoints)}>"
 
-    def begin_request(self) -> None:
-        """Count a request, whatever number of attempts it takes."""
+    def begin_request(self, request: UpstreamRequest) -> None:
+        """Count a request, whatever number of attempts it takes, and see where its client was before."""
         self._view[self._requests] += 1
+        if self.sticky is not None:
+            request.sticky = self.sticky.endpoint(request.cookies)
 
     def acquire(
-        self,
-        key: bytes | None,
-        tried: Sequence[Endpoint],
-        now: float,
-        *,
-        method: str = "GET",
-        queued: bool = False,
+        self, request: UpstreamRequest, tried: Sequence[Endpoint], now: float, *, queued: bool = False
     ) -> Lease:
         """Return a lease on the best endpoint not in `tried`; `now` is CLOCK_MONOTONIC seconds.
 
-        `method` decides whether an ejected endpoint may be tried with it, `queued` says that it has waited
-        already. Raises NoEndpoint, or Busy when there is room nowhere
-        now, or others wait for it. Blocks for nothing.
+        The one that the request's cookie names comes first. `queued` says that it has waited already.
+        Raises NoEndpoint, or Busy when there is room nowhere now, or others wait for it. Blocks for nothing.
         """
         if self._view[_EPOCH] != self._epoch:
             self.refresh(now)
@@ -140,22 +142,35 @@ class Pool:
         if queue is not None and not queued and queue.is_contended(now):
             raise Busy(self.name)
         current = self._rotation
+        if request.sticky is not None:
+            lease = self._returned(request.sticky, tried)
+            if lease is not None:
+                return lease
         if current.trials:
-            lease = self._trial(current.trials, tried, method, now)
+            lease = self._trial(current.trials, tried, request.method, now)
             if lease is not None:
                 return lease
         for balancer in current.tiers:
-            lease = self._first(balancer, key, tried, now)
+            lease = self._first(balancer, request.key, tried, now)
             if lease is not None:
                 if current.open and not tried:
                     self._tally.add(PoolField.NO_HEALTHY)
                 return lease
         if self.endpoints and not current.usable and not tried:
             self._tally.add(PoolField.NO_HEALTHY)
-            raise NoEndpoint(self._why_none())
+            raise NoEndpoint(self._outage(), held=current.held == len(self.endpoints))
         if any(endpoint.max_requests and endpoint not in tried for endpoint in current.usable):
             raise Busy(self.name)
         raise NoEndpoint
+
+    def _returned(self, endpoint: Endpoint, tried: Sequence[Endpoint]) -> Lease | None:
+        """Return a lease on the endpoint that a client was at before, unless it is not to be had."""
+        if endpoint not in self._rotation.returnable or endpoint in tried:
+            return None
+        if endpoint.max_requests:
+            return self._limited(endpoint, tried)
+        endpoint.picked = self._picks = self._picks + 1
+        return Lease(self, endpoint, tried)
 
     def _first(
         self, balancer: Balancer[Endpoint], key: bytes | None, tried: Sequence[Endpoint], now: float
@@ -195,23 +210,21 @@ class Pool:
                 endpoint.end_trial()
         return None
 
-    def wait(
-        self, key: bytes | None, tried: Sequence[Endpoint], now: float, ends: float, *, method: str = "GET"
-    ) -> Lease:
+    def wait(self, request: UpstreamRequest, tried: Sequence[Endpoint], now: float) -> Lease:
         """Return a lease when it is this request's turn; for one that met Busy.
 
-        It waits until `ends` at most, CLOCK_MONOTONIC seconds. Raises LocalReply or NoEndpoint.
+        It waits until its time is over at most. Raises LocalReply or NoEndpoint.
         """
 
         def acquire() -> Lease | None:
             try:
-                return self.acquire(key, tried, monotonic(), method=method, queued=True)
+                return self.acquire(request, tried, monotonic(), queued=True)
             except Busy:
                 return None
 
         if self.queue is None:
             raise NoEndpoint
-        return self.queue.wait(acquire, ends - now, choosy=bool(tried))
+        return self.queue.wait(acquire, request.ends - now, choosy=bool(tried))
 
     def may_retry(self, now: float) -> bool:
         """Take one retry from the budget, which all workers share; False when it is used up."""
@@ -231,7 +244,7 @@ class Pool:
             self.endpoints, self._policy, now=now, slow_start=self._config.slow_start, fail_open=fail_open
         )
         if current.open and not self.failing_open:
-            log.warning("%s; requests are sent all the same, as when_all_down says", self._why_none())
+            log.warning("%s; requests are sent all the same, as when_all_down says", self._outage())
         self.failing_open = current.open
         for endpoint in self.endpoints:
             if endpoint.ejection is not Ejection.TRIAL:
@@ -282,17 +295,5 @@ class Pool:
             self.queue.completed_per_second = count / seconds if seconds else 0.0
             self._completed.sample(now, completed)
 
-    def _why_none(self) -> str:
-        now = monotonic_ns()
-        epoch = time() - monotonic()
-        described = [
-            read_condition(self._cells, endpoint.slot, now, patience(self._config.health)).sentence(
-                endpoint.name, epoch
-            )
-            for endpoint in self.endpoints[:_DESCRIBED]
-        ]
-        more = len(self.endpoints) - len(described)
-        rest = [f"and {more} more"] if more else []
-        return (
-            f"all {len(self.endpoints)} endpoints of pool {self.name} are down: {'; '.join(described + rest)}"
-        )
+    def _outage(self) -> str:
+        return outage(self.name, self.endpoints, self._rotation.held, self._cells, self._config.health)

@@ -20,6 +20,10 @@ class UpstreamRequest:
     `host` is the whole Host line, None to send the endpoint's own. `expects` tells that the client
     awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when
     all of it must be over (CLOCK_MONOTONIC), `attempt` is the number of the try under way, from 1.
+
+    `key` is what the pool's policy tells requests apart by. Only for a pool with sticky cookies are the
+    others set: `cookies`, the value of the Cookie field, `secure`, whether the client came over TLS, and
+    `sticky`, the endpoint that its cookie names.
     """
 
     # Most requests set few of these: class defaults make the rest free.
@@ -28,6 +32,10 @@ class UpstreamRequest:
     upgrades = False
     ends = NEVER
     attempt = 1
+    key: bytes | None = None
+    cookies = ""
+    secure = False
+    sticky: Endpoint | None = None
     on_interim: Callable[[int, Fields], None] | None = None
 
     def __init__(self, method: str, before_host: bytes, host: bytes | None, after_host: bytes) -> None:

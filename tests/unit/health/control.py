@@ -30,6 +30,7 @@ class Threads:
     """Stands for `threading`: a check is made at once, or by `run` while checks are `held`."""
 
     Event = threading.Event
+    Lock = threading.Lock
 
     def __init__(self) -> None:
         self.held = False

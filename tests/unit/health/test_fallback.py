@@ -8,11 +8,12 @@ from lbg.config.pools import OutlierConfig
 from lbg.health import fallback as module
 from lbg.health.fallback import Fallback
 from lbg.state.cells import Cells
-from lbg.state.layout import Ejection, Field, Header, Health, Kind
+from lbg.state.layout import Admin, Ejection, Field, Header, Health, Kind
 from lbg.state.reports import ReportReader, ReportWriter
 from lbg.upstream.endpoint import Endpoint
 from tests.unit.health.watching import Clock, count
 from tests.unit.upstream.pools import pool_of
+from tests.unit.upstream.responses import request_for
 from tests.unit.upstream.scripted_endpoint import ScriptedEndpoint
 
 CONNECT, ERROR = Kind.CONNECT_FAILURE, Kind.SERVER_ERROR
@@ -52,7 +53,7 @@ class Worker:
 
     def picked(self) -> set[Endpoint]:
         """Return whom requests go to."""
-        leases = [self.pool.acquire(None, [], self.clock.now) for _ in range(6)]
+        leases = [self.pool.acquire(request_for(), [], self.clock.now) for _ in range(6)]
         for lease in leases:
             lease.cancel()
         return {lease.endpoint for lease in leases}
@@ -169,6 +170,19 @@ def test_the_last_usable_endpoint_stays(alone: Worker) -> None:
     alone.fail(times=9)
     assert not alone.first.ejected_here
     assert alone.picked() == {alone.first}
+
+
+def test_what_is_held_is_no_reason_to_eject_the_last_one(alone: Worker) -> None:
+    alone.endpoints[1].becomes(admin=Admin.DRAIN)
+    alone.endpoints[2].becomes(admin=Admin.MAINT)
+    alone.fail(times=9)
+    assert not alone.first.ejected_here
+
+
+def test_what_is_in_maintenance_is_not_ejected(alone: Worker) -> None:
+    alone.first.becomes(admin=Admin.MAINT)
+    alone.fail(times=9)
+    assert not alone.first.ejected_here
 
 
 def test_its_ejections_end_when_a_control_worker_is_back(

@@ -10,8 +10,8 @@ from lbg.health.events import EventLog
 from lbg.health.transitions import Transitions, span
 from lbg.health.watched import Watched
 from lbg.state.cells import Cells
-from lbg.state.layout import Cause, Ejection, Header, Health, HealthField, Kind
-from tests.unit.health.watching import Clock, ScriptedProbe, watched_endpoint
+from lbg.state.layout import Admin, Cause, Ejection, Field, Header, Health, HealthField, Kind
+from tests.unit.health.watching import Clock, ScriptedProbe, count, watched_endpoint
 
 SECOND = 1_000_000_000  # ns
 URL = "http://127.0.0.1:8000"
@@ -186,12 +186,82 @@ def test_an_ejection_that_ends_while_the_endpoint_is_down_is_not_told(told: Told
         _ = told.line
 
 
-@pytest.mark.parametrize("back", ["up", "restored"])
+@pytest.mark.parametrize("change", ["restore", "begin_trial"])
+@pytest.mark.parametrize("admin", [Admin.DRAIN, Admin.MAINT])
+def test_an_ejection_that_ends_while_the_endpoint_is_held_is_not_told(
+    told: Told, change: str, admin: Admin
+) -> None:
+    told.eject()
+    told.changes.to_admin(told.watched, admin)
+    told.forget_log()
+    events, epoch = told.events.last_id, told.epoch
+    if change == "restore":
+        told.changes.restore(told.watched, "a check passed")
+    else:
+        told.changes.begin_trial(told.watched)
+    assert told.row.ejection is (Ejection.NONE if change == "restore" else Ejection.TRIAL)
+    assert (told.events.last_id, told.epoch) == (events, epoch + 1)
+
+
+@pytest.mark.parametrize(
+    ("admin", "sticky", "kind", "text"),
+    [
+        (Admin.DRAIN, False, "draining", "no new requests, 2 in flight"),
+        (Admin.DRAIN, True, "draining", "no new clients, 2 in flight"),
+        (Admin.MAINT, True, "maint", "no requests, 2 in flight"),
+    ],
+)
+def test_what_an_operator_wants_tells_what_is_in_flight(
+    clock: Clock, caplog: pytest.LogCaptureFixture, admin: Admin, sticky: bool, kind: str, text: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "lbg.health")
+    told = Told(clock, caplog, sticky={"secret": "0123456789abcdef"} if sticky else None)
+    count(told.cells, Field.IN_FLIGHT, more=2)
+    told.changes.to_admin(told.watched, admin)
+    assert (told.row.admin, told.row[HealthField.ADMIN_SINCE]) == (admin, 1000 * SECOND)
+    assert told.line == ("INFO", f"{kind.upper()} api {URL}: {text}")
+    assert told.event == (kind, "api", URL, text, 0.0)
+    assert told.epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("admin", "text"), [(Admin.DRAIN, "draining is over"), (Admin.MAINT, "maintenance is over")]
+)
+def test_ready_tells_what_is_over_and_for_how_long_it_was_so(told: Told, admin: Admin, text: str) -> None:
+    told.changes.to_admin(told.watched, admin)
+    told.forget_log()
+    told.clock.now += 192
+    told.changes.to_admin(told.watched, Admin.READY)
+    assert (told.row.admin, told.row[HealthField.ADMIN_SINCE]) == (Admin.READY, 1192 * SECOND)
+    assert told.line == ("INFO", f"READY api {URL}: {text}, was out for 3 min 12 s")
+    assert told.event == ("ready", "api", URL, text, 192.0)
+
+
+def test_a_weight_tells_the_one_before(told: Told) -> None:
+    told.changes.to_weight(told.watched, 5)
+    assert (told.row[HealthField.WEIGHT], told.epoch) == (5, 1)
+    assert told.line == ("INFO", f"WEIGHT api {URL}: 5, was 1")
+    assert told.event == ("weight", "api", URL, "5, was 1", 0.0)
+
+
+def test_the_configured_weight_is_not_kept(told: Told) -> None:
+    told.changes.to_weight(told.watched, 5)
+    told.forget_log()
+    told.changes.to_weight(told.watched, 1)
+    assert told.row[HealthField.WEIGHT] == 0
+    assert told.line[1] == f"WEIGHT api {URL}: 1, as configured, was 5"
+
+
+@pytest.mark.parametrize("back", ["up", "restored", "ready"])
 def test_slow_start_begins_when_it_comes_back(
     clock: Clock, caplog: pytest.LogCaptureFixture, back: str
 ) -> None:
     told = Told(clock, caplog, slow_start=30)
-    if back == "up":
+    if back == "ready":
+        told.changes.to_admin(told.watched, Admin.MAINT)
+        told.clock.now += 5
+        told.changes.to_admin(told.watched, Admin.READY)
+    elif back == "up":
         told.changes.to_health(told.watched, Health.DOWN, "x")
         told.clock.now += 5
         told.changes.to_health(told.watched, Health.UP, "x")

@@ -17,7 +17,9 @@ from lbg.state.layout import (
     AREAS,
     ENDPOINT_SLOTS,
     FIELDS,
+    MAX_WEIGHT,
     WORKER_SLOTS,
+    Admin,
     Cause,
     Ejection,
     Field,
@@ -125,6 +127,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "no control worker",
     ),
     "cause": (cell(health_row(7) + HealthField.EJECTED_FOR, len(Cause)), "no control worker"),
+    "admin state": (cell(health_row(7) + HealthField.ADMIN, len(Admin)), "no control worker"),
+    "weight": (cell(health_row(7) + HealthField.WEIGHT, MAX_WEIGHT + 1), "no control worker"),
     "link": (to_link, "symbolic link"),
     "pipe": (to_pipe, "not a file"),
 }
@@ -146,6 +150,8 @@ def test_every_value_a_control_worker_writes_is_accepted(cells: Cells, tmp_path:
         cells.view[row + HealthField.HEALTH] = slot % len(Health)
         cells.view[row + HealthField.EJECTION] = slot % len(Ejection)
         cells.view[row + HealthField.EJECTED_FOR] = slot % len(Cause)
+        cells.view[row + HealthField.ADMIN] = slot % len(Admin)
+        cells.view[row + HealthField.WEIGHT] = slot % (MAX_WEIGHT + 1)
     Cells.open(tmp_path)
 
 

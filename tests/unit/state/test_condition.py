@@ -8,7 +8,7 @@ import pytest
 from lbg.config.pools import HealthConfig
 from lbg.state.cells import Cells
 from lbg.state.condition import Condition, patience, read_condition
-from lbg.state.layout import Cause, Ejection, Health, HealthField, health_row
+from lbg.state.layout import Admin, Cause, Ejection, Health, HealthField, health_row
 
 SLOT = 7
 SECOND = 1_000_000_000
@@ -37,6 +37,10 @@ OUT = {
     "ejected_until": NOW + 6 * SECOND,
     "ejected_for": Cause.SERVER_ERRORS,
 }
+
+
+DRAINS = {"admin": Admin.DRAIN, "admin_since": ago(7)}
+MAINTAINED = {"admin": Admin.MAINT, "admin_since": ago(8)}
 
 
 def test_an_endpoint_whose_checks_pass_is_up() -> None:
@@ -132,6 +136,24 @@ def test_down_comes_before_ejected_and_ejected_before_stale(fields: dict[str, in
     assert condition(**fields).state == state
 
 
+@pytest.mark.parametrize(
+    ("fields", "state", "since"), [(DRAINS, "draining", 993.0), (MAINTAINED, "maint", 992.0)]
+)
+@pytest.mark.parametrize("beside", [{}, UP, DOWN, UP | OUT, UP | {"checked": ago(99)}])
+def test_what_an_operator_says_comes_first(
+    fields: dict[str, int], state: str, since: float, beside: dict[str, int]
+) -> None:
+    found = condition("status 200", **beside | fields)
+    assert (found.state, found.usable, found.since, found.held) == (state, False, since, True)
+    assert (found.cause, found.ejected_until, found.reason) == ("", None, "set by an operator")
+    assert found.text == "status 200"
+
+
+@pytest.mark.parametrize("fields", [{}, UP, DOWN, UP | OUT, UP | {"admin_since": ago(1)}])
+def test_what_no_operator_has_spoken_of_is_not_held(fields: dict[str, int]) -> None:
+    assert not condition(**fields).held
+
+
 @pytest.mark.parametrize(("began", "under_way"), [(ago(9), True), (ago(10), False), (0, False)])
 def test_slow_start_is_under_way_for_its_time(began: int, under_way: bool) -> None:
     cells = Cells.private()
@@ -174,6 +196,8 @@ def epoch(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
             "a:80 stale since 11:59:59: not checked for 10 s; the last time: refused",
         ),
         ({}, "a:80 unknown: not checked yet"),
+        (UP | DRAINS, "a:80 draining since 11:59:53"),
+        (DOWN | MAINTAINED, "a:80 in maintenance since 11:59:52"),
     ],
 )
 def test_the_sentence_says_what_since_when_and_why(

@@ -4,12 +4,12 @@ import pytest
 
 from lbg.state.cells import Cells
 from lbg.state.health_row import HealthRow
-from lbg.state.layout import ENDPOINT_SLOTS, HEALTH_FIELDS, Ejection, Health, HealthField, health_row
+from lbg.state.layout import ENDPOINT_SLOTS, HEALTH_FIELDS, Admin, Ejection, Health, HealthField, health_row
 
 
 def test_a_new_row_knows_nothing() -> None:
     row = HealthRow(Cells.private(), 0)
-    assert (row.health, row.ejection) == (Health.UNKNOWN, Ejection.NONE)
+    assert (row.health, row.ejection, row.admin) == (Health.UNKNOWN, Ejection.NONE, Admin.READY)
     assert [row[field] for field in HealthField] == [0] * HEALTH_FIELDS
 
 
@@ -63,6 +63,13 @@ def test_requests_may_go_to_what_is_neither_down_nor_ejected(
     row[HealthField.HEALTH] = health
     row[HealthField.EJECTION] = ejection
     assert row.usable is usable
+
+
+@pytest.mark.parametrize("admin", [Admin.DRAIN, Admin.MAINT])
+def test_requests_may_not_go_to_what_an_operator_keeps_them_from(admin: Admin) -> None:
+    row = HealthRow(Cells.private(), 0)
+    row[HealthField.HEALTH], row[HealthField.ADMIN] = Health.UP, admin
+    assert (row.admin, row.usable) == (admin, False)
 
 
 def test_writing_alone_tells_nobody_and_raises_no_epoch() -> None:

@@ -38,7 +38,7 @@ BODY_CUT = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo", close=Tr
 def ask(endpoint: ScriptedEndpoint, request: UpstreamRequest | None = None) -> Exception | bytes:
     """Return the body of the answer, or the failure."""
     try:
-        lease = pool_of(endpoint).acquire(None, [], 0.0)
+        lease = pool_of(endpoint).acquire(request_for(), [], 0.0)
         return b"".join(lease.exchange(request or request_for(), fresh=False))
     except (UpstreamError, ClientGone) as error:
         return error
@@ -116,7 +116,7 @@ def test_the_total_time_being_over_within_the_body_is_not(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = request_for()
-    exchange = pool_of(fleet.endpoint(BODY_CUT)).acquire(None, [], 0.0).exchange(request, fresh=False)
+    exchange = pool_of(fleet.endpoint(BODY_CUT)).acquire(request, [], 0.0).exchange(request, fresh=False)
     request.ends = 0.0
     with pytest.raises(UpstreamError):
         b"".join(exchange)
@@ -158,7 +158,7 @@ def test_a_client_that_broke_off_its_body_is_not(fleet: Fleet) -> None:
 def test_a_client_that_broke_off_its_body_during_the_answer_is_not(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun"))
     source = Waiting()
-    exchange = pool_of(endpoint).acquire(None, [], 0.0).exchange(uploading(source), fresh=False)
+    exchange = pool_of(endpoint).acquire(request_for(), [], 0.0).exchange(uploading(source), fresh=False)
     source.queue.put(ClientGone("left"))
     gevent.idle()
     with pytest.raises(UpstreamError):
@@ -169,12 +169,12 @@ def test_a_client_that_broke_off_its_body_during_the_answer_is_not(fleet: Fleet)
 
 def test_a_client_that_left_within_the_answer_is_not(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo"))
-    pool_of(endpoint).acquire(None, [], 0.0).exchange(request_for(), fresh=False).close()
+    pool_of(endpoint).acquire(request_for(), [], 0.0).exchange(request_for(), fresh=False).close()
     assert fleet.reports() == NOTHING
 
 
 def test_a_lease_nobody_used_is_not(fleet: Fleet) -> None:
-    pool_of(fleet.endpoint()).acquire(None, [], 0.0).cancel()
+    pool_of(fleet.endpoint()).acquire(request_for(), [], 0.0).cancel()
     assert (fleet.reports(), fleet.in_flight()) == (NOTHING, 0)
 
 
@@ -183,7 +183,7 @@ def trial(endpoint: ScriptedEndpoint, request: UpstreamRequest | None = None) ->
     endpoint.becomes(ejection=Ejection.TRIAL)
     other = ScriptedEndpoint(cells=endpoint.cells, slot=1)
     try:
-        lease = pool_of(endpoint, other).acquire(None, [], 0.0)
+        lease = pool_of(endpoint, other).acquire(request_for(), [], 0.0)
         assert lease.trial
         return b"".join(lease.exchange(request or request_for(), fresh=False))
     except (UpstreamError, ClientGone) as error:
@@ -265,7 +265,7 @@ def test_what_is_left_of_an_upload_does_not_reach_an_endpoint_that_is_given_up(f
             received.append(data)
 
     endpoint, source = fleet.endpoint(answer), Waiting()
-    lease = pool_of(endpoint).acquire(None, [], 0.0)
+    lease = pool_of(endpoint).acquire(request_for(), [], 0.0)
     exchange = lease.exchange(uploading(source), fresh=False)
     lease.end_upload()
     source.queue.put(b"more")

@@ -28,7 +28,7 @@ ANSWERED = {"responses_2xx": 1}
 
 
 def lease_on(endpoint: ScriptedEndpoint) -> Lease:
-    return pool_of(endpoint).acquire(None, [], 0.0)
+    return pool_of(endpoint).acquire(request_for(), [], 0.0)
 
 
 def ask(endpoint: ScriptedEndpoint, request: UpstreamRequest | None = None, *, fresh: bool = False) -> bytes:

@@ -26,7 +26,7 @@ EJECTED = {"ejection": Ejection.EJECTED}
 
 
 def picks(pool: Pool, count: int, tried: list[Endpoint] | None = None, now: float = 0.0) -> list[Endpoint]:
-    return [pool.acquire(None, tried or [], now).endpoint for _ in range(count)]
+    return [pool.acquire(request_for(), tried or [], now).endpoint for _ in range(count)]
 
 
 def test_leases_go_round_the_endpoints(fleet: Fleet) -> None:
@@ -42,7 +42,7 @@ def test_an_endpoint_that_was_tried_is_not_handed_out_again(fleet: Fleet) -> Non
 def test_when_all_were_tried_there_is_none(fleet: Fleet) -> None:
     first, second = fleet.endpoint(), fleet.endpoint()
     with pytest.raises(NoEndpoint) as caught:
-        pool_of(first, second).acquire(None, [first, second], 0.0)
+        pool_of(first, second).acquire(request_for(), [first, second], 0.0)
     assert caught.value.why == ""
 
 
@@ -55,24 +55,24 @@ def test_a_lease_counts_in_flight_from_its_beginning(fleet: Fleet) -> None:
 def test_a_refused_lease_counts_nothing(fleet: Fleet) -> None:
     endpoint = fleet.endpoint()
     with pytest.raises(NoEndpoint):
-        pool_of(endpoint).acquire(None, [endpoint], 0.0)
+        pool_of(endpoint).acquire(request_for(), [endpoint], 0.0)
     assert endpoint.counts() == {}
 
 
 def test_a_request_is_counted_once_however_often_it_is_tried(fleet: Fleet) -> None:
     first, second = fleet.endpoint(), fleet.endpoint()
     pool = pool_of(first, second)
-    pool.begin_request()
-    pool.acquire(None, [], 0.0)
-    pool.acquire(None, [first], 0.0)
+    pool.begin_request(request_for())
+    pool.acquire(request_for(), [], 0.0)
+    pool.acquire(request_for(), [first], 0.0)
     assert fleet.pool_counts() == {"requests": 1}
 
 
 def test_asking_for_a_lease_counts_no_request(fleet: Fleet) -> None:
     pool = pool_of(fleet.endpoint(max_requests=1))
-    pool.acquire(None, [], 0.0)
+    pool.acquire(request_for(), [], 0.0)
     with pytest.raises(Busy):
-        pool.acquire(None, [], 0.0)
+        pool.acquire(request_for(), [], 0.0)
     assert fleet.pool_counts() == {}
 
 
@@ -153,7 +153,7 @@ def test_a_pool_that_is_down_says_what_its_endpoints_met(fleet: Fleet) -> None:
         endpoint.becomes(**DOWN)
         fleet.cells.set_text(endpoint.slot, text)
     with pytest.raises(NoEndpoint) as caught:
-        pool_of(first, second).acquire(None, [], 0.0)
+        pool_of(first, second).acquire(request_for(), [], 0.0)
     assert caught.value.why == (
         "all 2 endpoints of pool api are down: "
         "127.0.0.1:8000 down: connect refused; 127.0.0.1:8001 down: status 503"
@@ -166,7 +166,7 @@ def test_only_the_first_endpoints_of_a_large_pool_are_described(fleet: Fleet) ->
     for endpoint in endpoints:
         endpoint.becomes(**DOWN)
     with pytest.raises(NoEndpoint) as caught:
-        pool_of(*endpoints).acquire(None, [], 0.0)
+        pool_of(*endpoints).acquire(request_for(), [], 0.0)
     assert caught.value.why.startswith("all 7 endpoints ")
     assert caught.value.why.endswith("127.0.0.1:8004 down; and 2 more")
 
@@ -177,7 +177,7 @@ def test_a_request_under_way_is_not_told_that_the_pool_went_down(fleet: Fleet) -
     first.becomes(**DOWN)
     second.becomes(**DOWN)
     with pytest.raises(NoEndpoint) as caught:
-        pool.acquire(None, [first], 0.0)
+        pool.acquire(request_for(), [first], 0.0)
     assert caught.value.why == ""
     assert fleet.pool_counts() == {}
 
@@ -218,7 +218,7 @@ def test_a_limit_is_kept(fleet: Fleet) -> None:
     pool = pool_of(endpoint := fleet.endpoint(max_requests=2))
     picks(pool, 2)
     with pytest.raises(Busy):
-        pool.acquire(None, [], 0.0)
+        pool.acquire(request_for(), [], 0.0)
     assert endpoint.in_flight() == 2
 
 
@@ -230,7 +230,7 @@ def test_what_one_worker_sends_counts_for_the_limit_in_another() -> None:
     other = pool_of(there, worker=1)
     picks(other, 1)
     with pytest.raises(Busy):
-        other.acquire(None, [], 0.0)
+        other.acquire(request_for(), [], 0.0)
 
 
 def test_the_next_one_is_asked_before_a_request_has_to_wait(fleet: Fleet) -> None:
@@ -240,14 +240,14 @@ def test_the_next_one_is_asked_before_a_request_has_to_wait(fleet: Fleet) -> Non
     assert set(picks(pool, 2)) == {first, second}
     assert picks(pool, 1) == [backup]
     with pytest.raises(Busy):
-        pool.acquire(None, [], 0.0)
+        pool.acquire(request_for(), [], 0.0)
 
 
 def test_an_endpoint_that_is_down_makes_nobody_wait_for_it(fleet: Fleet) -> None:
     first, dead = fleet.endpoint(), fleet.endpoint(max_requests=1)
     dead.becomes(**DOWN)
     with pytest.raises(NoEndpoint):
-        pool_of(first, dead).acquire(None, [first], 0.0)
+        pool_of(first, dead).acquire(request_for(), [first], 0.0)
 
 
 def waiting_in(worker: int, fleet: Fleet) -> PoolTally:
@@ -264,12 +264,12 @@ def test_nobody_goes_before_those_who_wait_in_any_worker(worker: int) -> None:
     pool = pool_of(endpoint := fleet.endpoint(max_requests=1))
     tally = waiting_in(worker, fleet)
     with pytest.raises(Busy):
-        pool.acquire(None, [], monotonic())
+        pool.acquire(request_for(), [], monotonic())
     assert endpoint.in_flight() == 0
-    assert pool.acquire(None, [], 0.0, queued=True).endpoint is endpoint
+    assert pool.acquire(request_for(), [], 0.0, queued=True).endpoint is endpoint
     tally.add(PoolField.WAITING, -1)
     with pytest.raises(Busy):
-        pool.acquire(None, [], 0.0, queued=True)
+        pool.acquire(request_for(), [], 0.0, queued=True)
 
 
 def test_who_waits_for_one_endpoint_only_is_no_reason_to_wait_for_another(fleet: Fleet) -> None:
@@ -281,7 +281,7 @@ def test_who_waits_for_one_endpoint_only_is_no_reason_to_wait_for_another(fleet:
 def test_who_was_stopped_while_waiting_is_not_waited_for(fleet: Fleet) -> None:
     pool = pool_of(endpoint := fleet.endpoint(max_requests=1), queue={"timeout": 1.0})
     waiting_in(0, fleet).set(PoolField.OLDEST, monotonic_ns() - 3_000_000_000)
-    assert pool.acquire(None, [], monotonic()).endpoint is endpoint
+    assert pool.acquire(request_for(), [], monotonic()).endpoint is endpoint
 
 
 def test_what_was_tried_again_before_a_worker_began_is_not_in_its_budget(fleet: Fleet) -> None:
@@ -300,7 +300,7 @@ def test_a_pool_without_limits_has_no_queue(fleet: Fleet) -> None:
     pool = pool_of(endpoint := fleet.endpoint())
     assert pool.queue is None
     with pytest.raises(NoEndpoint):
-        pool.wait(None, [endpoint], 0.0, 10.0)
+        pool.wait(request_for(), [endpoint], 0.0)
 
 
 @pytest.fixture
@@ -407,7 +407,7 @@ def test_the_budget_is_a_share_of_the_requests_of_all_workers() -> None:
         pool.tick(0.0)
     for pool in pools:
         for _ in range(60):
-            pool.begin_request()
+            pool.begin_request(request_for())
     granted = [pools[number % 2].may_retry(1.0) for number in range(70)]
     assert granted == [True] * 60 + [False] * 10
     assert fleet.pool_counts() == {"requests": 120, "retries": 60, "retries_denied": 10}
@@ -426,7 +426,7 @@ def test_a_budget_comes_back_with_time(fleet: Fleet) -> None:
 def test_a_tick_retires_idle_connections(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(answering(OK))
     pool = pool_of(endpoint)
-    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
+    b"".join(pool.acquire(request_for(), [], 0.0).exchange(request_for(), fresh=False))
     assert len(endpoint.idle) == 1
     pool.tick(1e12)
     assert len(endpoint.idle) == 0

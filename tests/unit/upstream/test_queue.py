@@ -16,6 +16,7 @@ from lbg.upstream.lease import Lease
 from lbg.upstream.pool import Busy, NoEndpoint, Pool
 from lbg.upstream.tally import PoolTally
 from tests.unit.upstream.pools import Fleet, pool_of
+from tests.unit.upstream.responses import request_for
 
 DOWN = {"health": Health.DOWN}
 
@@ -47,10 +48,12 @@ class Requests:
         self.leases[name] = lease
 
     def _lease(self, tried: list[Endpoint], ends: float) -> Lease:
+        request = request_for()
+        request.ends = ends
         try:
-            return self.pool.acquire(None, tried, 0.0)
+            return self.pool.acquire(request, tried, 0.0)
         except Busy:
-            return self.pool.wait(None, tried, 0.0, ends)
+            return self.pool.wait(request, tried, 0.0)
 
     def leave(self, name: str) -> None:
         """Let a client go away: its greenlet hears of it in the next turn of the loop."""
@@ -132,7 +135,7 @@ def test_as_many_are_let_in_as_there_is_room(fleet: Fleet, asking: Ask) -> None:
 def test_who_comes_later_does_not_take_the_place_of_who_waits(asking: Ask) -> None:
     fleet = Fleet(workers=2)
     here = fleet.endpoint(max_requests=1)
-    elsewhere = pool_of(fleet.in_worker(1, here), worker=1).acquire(None, [], 0.0)
+    elsewhere = pool_of(fleet.in_worker(1, here), worker=1).acquire(request_for(), [], 0.0)
     requests = asking(pool_of(here))
     requests.come("first")
     elsewhere.cancel()
@@ -151,7 +154,7 @@ def test_who_waits_for_one_endpoint_keeps_nobody_from_another(fleet: Fleet, aski
 
 def test_who_finds_room_is_served_without_a_turn_of_the_loop(fleet: Fleet) -> None:
     pool = pool_of(endpoint := fleet.endpoint(max_requests=1))
-    assert pool.wait(None, [], 0.0, NEVER).endpoint is endpoint
+    assert pool.wait(request_for(), [], 0.0).endpoint is endpoint
     assert fleet.pool_counts() == {"queued": 1}
 
 
@@ -199,7 +202,7 @@ def workers(asking: Ask) -> Workers:
     fleet = Fleet(workers=2)
     endpoint = fleet.endpoint(max_requests=1)
     here, there = pool_of(endpoint), pool_of(fleet.in_worker(1, endpoint), worker=1)
-    return Workers(fleet, asking(here), asking(there), here.acquire(None, [], 0.0))
+    return Workers(fleet, asking(here), asking(there), here.acquire(request_for(), [], 0.0))
 
 
 def oldest(fleet: Fleet) -> list[bool]:
@@ -382,7 +385,7 @@ def test_all_endpoints_going_down_end_the_wait(fleet: Fleet, requests: Requests)
 def test_what_ends_in_another_worker_is_noticed(asking: Ask) -> None:
     fleet = Fleet(workers=2)
     here = fleet.endpoint(max_requests=1)
-    elsewhere = pool_of(fleet.in_worker(1, here), worker=1).acquire(None, [], 0.0)
+    elsewhere = pool_of(fleet.in_worker(1, here), worker=1).acquire(request_for(), [], 0.0)
     requests = asking(pool_of(here))
     requests.come("a")
     assert requests.served == []

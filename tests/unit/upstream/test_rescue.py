@@ -76,7 +76,9 @@ def place(fleet: Fleet) -> Place:
 
 
 @pytest.mark.parametrize("fields", [DOWN, HUNG], ids=["down", "hung"])
-@pytest.mark.parametrize("notice", [lambda pool: pool.tick(0.0), lambda pool: pool.acquire(None, [], 0.0)])
+@pytest.mark.parametrize(
+    "notice", [lambda pool: pool.tick(0.0), lambda pool: pool.acquire(request_for(), [], 0.0)]
+)
 def test_a_request_waiting_for_an_endpoint_that_goes_down_fails_at_once(
     place: Place, fields: dict[str, int], notice: Callable[[Pool], object]
 ) -> None:
@@ -128,7 +130,7 @@ def test_a_request_stays_while_its_endpoint_may_still_answer(place: Place, field
 def test_a_trial_is_not_taken_away_for_what_happened_before_it(place: Place) -> None:
     pool, hung, other = place
     hung.becomes(ejection=Ejection.TRIAL, ejected_for=Cause.SILENCE)
-    waiter = Waiter(pool.acquire(None, [], 0.0))
+    waiter = Waiter(pool.acquire(request_for(), [], 0.0))
     assert waiter.lease.trial
     other.becomes(checked=1)
     pool.tick(0.0)
@@ -138,7 +140,7 @@ def test_a_trial_is_not_taken_away_for_what_happened_before_it(place: Place) -> 
 def test_a_trial_whose_endpoint_goes_down_is_given_back(fleet: Fleet, place: Place) -> None:
     pool, hung, _ = place
     hung.becomes(ejection=Ejection.TRIAL)
-    waiter = Waiter(pool.acquire(None, [], 0.0))
+    waiter = Waiter(pool.acquire(request_for(), [], 0.0))
     hung.becomes(**DOWN)
     pool.tick(0.0)
     assert waiter.outcome().rescued
@@ -312,7 +314,7 @@ def test_a_request_that_has_its_answer_is_left_alone(fleet: Fleet) -> None:
 
     endpoint, other = fleet.endpoint(answers_in_part), fleet.endpoint()
     pool = pool_of(endpoint, other)
-    exchange = pool.acquire(None, [other], 0.0).exchange(request_for(), fresh=False)
+    exchange = pool.acquire(request_for(), [other], 0.0).exchange(request_for(), fresh=False)
     endpoint.becomes(**DOWN)
     pool.tick(0.0)
     assert not exchange.tunnel()[0].aborted

@@ -6,7 +6,7 @@ import pytest
 
 from lbg.balancing.round_robin import RoundRobin
 from lbg.net.deadline import NEVER
-from lbg.state.layout import Ejection, Health
+from lbg.state.layout import Admin, Ejection, Health
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.rotation import Rotation, rotation
 from tests.unit.upstream.pools import Fleet
@@ -62,6 +62,36 @@ def test_when_all_are_ejected_all_are_used_and_none_is_on_trial(four: Sequence[S
 def test_an_endpoint_that_is_down_has_no_trial(four: Sequence[ScriptedEndpoint]) -> None:
     four[0].becomes(**TRIAL, **DOWN)
     assert rotate(*four).trials == ()
+
+
+def test_what_is_held_is_left_out_and_counted(four: Sequence[ScriptedEndpoint]) -> None:
+    assert rotate(*four).held == 0
+    four[1].becomes(admin=Admin.DRAIN)
+    four[2].becomes(admin=Admin.MAINT, **TRIAL)
+    current = rotate(*four)
+    assert (current.held, current.usable, current.trials) == (2, (four[0], four[3]), ())
+
+
+def test_clients_can_return_to_what_is_usable_and_to_what_drains_in_good_health(
+    fleet: Fleet, four: Sequence[ScriptedEndpoint]
+) -> None:
+    draining = [fleet.endpoint() for _ in range(4)]
+    for endpoint, fields in zip(draining, ({}, DOWN, EJECTED, TRIAL), strict=True):
+        endpoint.becomes(admin=Admin.DRAIN, **fields)
+    for endpoint, fields in zip(four, (DOWN, EJECTED, {"admin": Admin.MAINT}), strict=False):
+        endpoint.becomes(**fields)
+    assert rotate(*four, *draining).returnable == {four[3], draining[0]}
+
+
+def test_clients_can_return_to_any_endpoint_of_a_pool_that_fails_open_but_those_in_maintenance(
+    four: Sequence[ScriptedEndpoint],
+) -> None:
+    for endpoint in four:
+        endpoint.becomes(**DOWN)
+    four[0].becomes(admin=Admin.MAINT)
+    four[1].becomes(admin=Admin.DRAIN)
+    current = rotate(*four, fail_open=True)
+    assert (current.usable, current.returnable) == ((four[2], four[3]), {four[2], four[3]})
 
 
 def test_backups_come_after_all_others(fleet: Fleet) -> None:

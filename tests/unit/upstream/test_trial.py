@@ -12,7 +12,7 @@ from tests.unit.upstream.scripted_endpoint import OK, answering, stale_then
 
 
 def picks(pool: Pool, count: int, tried: list[Endpoint] | None = None) -> list[Endpoint]:
-    return [pool.acquire(None, tried or [], 0.0).endpoint for _ in range(count)]
+    return [pool.acquire(request_for(), tried or [], 0.0).endpoint for _ in range(count)]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ Trial = tuple[Pool, Endpoint, Endpoint]
 
 def test_one_request_tries_an_endpoint_on_trial(on_trial: Trial) -> None:
     pool, trial, other = on_trial
-    lease = pool.acquire(None, [], 0.0)
+    lease = pool.acquire(request_for(), [], 0.0)
     assert (lease.endpoint, lease.trial) == (trial, True)
     assert picks(pool, 3) == [other] * 3
 
@@ -47,7 +47,7 @@ def test_a_request_that_cannot_be_sent_twice_tries_it_only_when_no_other_does(
     trial, other = fleet.endpoint(), fleet.endpoint()
     trial.becomes(ejection=Ejection.TRIAL, ejected_until=100_000_000_000)
     pool = pool_of(trial, other)
-    lease = pool.acquire(None, [], 100.0 + since, method=method)
+    lease = pool.acquire(request_for(method), [], 100.0 + since)
     assert lease.endpoint is (trial if tries else other)
 
 
@@ -60,7 +60,7 @@ def test_a_request_that_was_at_the_endpoint_does_not_try_it(on_trial: Trial) -> 
 def test_a_trial_keeps_the_limit(fleet: Fleet) -> None:
     trial, other = fleet.endpoint(max_requests=1), fleet.endpoint()
     pool = pool_of(trial, other)
-    lease = pool.acquire(None, [other], 0.0)
+    lease = pool.acquire(request_for(), [other], 0.0)
     trial.becomes(ejection=Ejection.TRIAL)
     assert picks(pool, 1) == [other]
     lease.cancel()
@@ -69,7 +69,7 @@ def test_a_trial_keeps_the_limit(fleet: Fleet) -> None:
 
 def test_a_trial_that_nobody_used_is_given_back(on_trial: Trial) -> None:
     pool, trial, _ = on_trial
-    pool.acquire(None, [], 0.0).cancel()
+    pool.acquire(request_for(), [], 0.0).cancel()
     assert trial.in_flight() == 0
     assert picks(pool, 1) == [trial]
 
@@ -79,7 +79,7 @@ def test_after_a_verdict_nobody_heard_the_next_request_tries_it(
 ) -> None:
     monkeypatch.setattr("lbg.upstream.endpoint.monotonic", lambda: 100.0)
     pool, trial, other = on_trial
-    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
+    b"".join(pool.acquire(request_for(), [], 0.0).exchange(request_for(), fresh=False))
     pool.tick(100.5)
     assert picks(pool, 1) == [other]
     pool.tick(101.0)
@@ -89,7 +89,7 @@ def test_after_a_verdict_nobody_heard_the_next_request_tries_it(
 @pytest.mark.parametrize("verdict", [Ejection.NONE, Ejection.EJECTED])
 def test_a_trial_ends_when_its_verdict_shows(fleet: Fleet, on_trial: Trial, verdict: Ejection) -> None:
     pool, trial, _ = on_trial
-    b"".join(pool.acquire(None, [], 0.0).exchange(request_for(), fresh=False))
+    b"".join(pool.acquire(request_for(), [], 0.0).exchange(request_for(), fresh=False))
     row = fleet.endpoints[0]
     row.becomes(ejection=verdict)
     pool.tick(0.0)
@@ -99,9 +99,9 @@ def test_a_trial_ends_when_its_verdict_shows(fleet: Fleet, on_trial: Trial, verd
 def test_a_free_try_of_a_trial_is_the_trial_still(fleet: Fleet) -> None:
     trial, other = fleet.endpoint(stale_then(OK)), fleet.endpoint()
     pool = pool_of(trial, other)
-    b"".join(pool.acquire(None, [other], 0.0).exchange(request_for(), fresh=False))
+    b"".join(pool.acquire(request_for(), [other], 0.0).exchange(request_for(), fresh=False))
     trial.becomes(ejection=Ejection.TRIAL)
-    lease = pool.acquire(None, [], 0.0)
+    lease = pool.acquire(request_for(), [], 0.0)
     with pytest.raises(UpstreamError):
         lease.exchange(request_for(), fresh=False)
     again = lease.another()
@@ -114,10 +114,10 @@ def test_a_free_try_does_not_exceed_the_limit() -> None:
     fleet = Fleet(workers=2)
     here = fleet.endpoint(UpstreamError("upstream_reset_reused", "x", sent=Sent.NOTHING), max_requests=1)
     there = fleet.in_worker(1, here)
-    lease = pool_of(here).acquire(None, [], 0.0)
+    lease = pool_of(here).acquire(request_for(), [], 0.0)
     with pytest.raises(UpstreamError):
         lease.exchange(request_for(), fresh=False)
-    elsewhere = pool_of(there, worker=1).acquire(None, [], 0.0)
+    elsewhere = pool_of(there, worker=1).acquire(request_for(), [], 0.0)
     assert lease.another() is None
     elsewhere.cancel()
     assert lease.another() is not None

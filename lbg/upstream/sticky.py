@@ -1,0 +1,59 @@
+"""Cookies that lead a client to the same endpoint again, without a word about where it is."""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from hmac import digest
+from typing import TYPE_CHECKING, Final
+
+from lbg.state.layout import identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lbg.config.pools import StickyConfig
+    from lbg.upstream.endpoint import Endpoint
+
+_BYTES: Final = 16  # 128 bits: nobody guesses one, and no two endpoints have the same
+
+
+class StickyCookies:
+    """The cookies of one pool. Every process with the same `secret` makes and knows the same ones.
+
+    A value is an HMAC of the pool and the endpoint's address. It gives no right to anything: who has
+    another client's cookie comes to the same endpoint, no more.
+    """
+
+    def __init__(self, config: StickyConfig, pool: str, endpoints: Iterable[Endpoint]) -> None:
+        self._name = config.cookie
+        self._pattern = re.compile(rf"(?:^|;)[ \t]*{re.escape(config.cookie)}=([^;]*)")
+        self._endpoints = {_value(config.secret, pool, one): one for one in endpoints}
+        self._values = {endpoint: value for value, endpoint in self._endpoints.items()}
+        self._attributes = "; Path=/; HttpOnly; SameSite=Lax"
+        if config.ttl:
+            self._attributes += f"; Max-Age={config.ttl}"
+
+    def __repr__(self) -> str:
+        return f"<StickyCookies {self._name} of {len(self._values)} endpoints>"
+
+    def endpoint(self, cookies: str) -> Endpoint | None:
+        """Return the endpoint that the first known value in a Cookie field names, None without one."""
+        if self._name not in cookies:
+            return None
+        for value in self._pattern.findall(cookies):
+            endpoint = self._endpoints.get(value.rstrip(" \t"))
+            if endpoint is not None:
+                return endpoint
+        return None
+
+    def field(self, endpoint: Endpoint, *, secure: bool) -> tuple[str, str]:
+        """Return the Set-Cookie field for a client of `endpoint`; `secure` if the client came over TLS."""
+        value = f"{self._name}={self._values[endpoint]}{self._attributes}"
+        return "Set-Cookie", f"{value}; Secure" if secure else value
+
+
+def _value(secret: str, pool: str, endpoint: Endpoint) -> str:
+    whole = digest(secret.encode(), identity(pool, endpoint.name).encode(), sha256)
+    return urlsafe_b64encode(whole[:_BYTES]).rstrip(b"=").decode("ascii")
