@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lbg.balancing.least_requests import LeastRequests
-from lbg.balancing.power_of_two import PowerOfTwo
-from lbg.balancing.round_robin import RoundRobin
-from lbg.config.load import load
+from lbg.config.load import Loaded, load
 from lbg.config.snapshot import Snapshot
 from lbg.control.app import ControlApp
+from lbg.filters.route_apps import RouteApps, pages_of
 from lbg.health.events import EventLog
 from lbg.health.fallback import Fallback
 from lbg.http.forwarded import Forwarding
 from lbg.http.headers import ResponseRules
 from lbg.net.deadline import DEADLINES
+from lbg.proxy.client import Clients
+from lbg.proxy.explain import Explainer
 from lbg.proxy.handler import ProxyHandler
+from lbg.proxy.local_replies import LocalReplies
 from lbg.proxy.request_head import HeadBuilder
-from lbg.routing.table import Route, RouteTable
+from lbg.routing.table import RouteTable, routes_of
 from lbg.server.roles import Role
 from lbg.state import directory
+from lbg.state.buckets import Buckets
 from lbg.state.cell_file import Damaged
 from lbg.state.cells import Cells
 from lbg.state.document import Published, decode
@@ -32,22 +33,18 @@ from lbg.state.lock import FileLock
 from lbg.state.reports import ReportWriter
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.idle import IdleConnections
+from lbg.upstream.policies import policy_of
 from lbg.upstream.pool import Pool
 from lbg.upstream.tally import PoolTally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from lbg.balancing.balancer import Balancer
     from lbg.config.pools import PoolConfig
-    from lbg.config.schema import Config
     from lbg.health.monitor import Monitor
     from lbg.net.address import Bind
-    from lbg.upstream.rotation import Policy
 
 log = logging.getLogger("lbg.app")
-
-_START_RANGE: Final = 1 << 16
 
 
 class Companion(Protocol):
@@ -114,7 +111,7 @@ def create(environ: Mapping[str, str]) -> Application:
         application = _of_worker(Path(state), slot)
         if application is not None:
             return application
-    application = _build(_published_here(), Cells.private(), 0, None)
+    application = _build(_numbered(load(os.environ, Path.cwd())), Cells.private(), 0, None)
     application.start()
     os.register_at_fork(after_in_child=application.start)  # threads stay behind in the parent
     return application
@@ -131,8 +128,16 @@ def _of_worker(state: Path, slot: str) -> Application | None:
     return _build(published, Cells.private(), 0, None)
 
 
-def _published_here() -> Published:
-    loaded = load(os.environ, Path.cwd())
+def explainer_of(loaded: Loaded) -> Explainer:
+    """Return who answers about a configuration of which nothing runs, so that no health is known."""
+    published = _numbered(loaded)
+    config, cells = loaded.config, Cells.private()
+    fallback = Fallback(cells, ReportWriter(cells, 0))
+    pools = {name: _pool(name, published, cells, 0, fallback, serves=False) for name in config.pools}
+    return Explainer(config, RouteTable(routes_of(config.routes)), pools, cells, live=False)
+
+
+def _numbered(loaded: Loaded) -> Published:
     config = loaded.config
     names = [
         identity(name, endpoint.address.text)
@@ -149,20 +154,30 @@ def _published_here() -> Published:
 def _build(published: Published, cells: Cells, worker: int, state: Path | None) -> Application:
     config = published.snapshot.config
     role = list(Role)[cells.role(worker)] if state is not None else Role.COMBINED
+    buckets = Buckets.open(state, worker) if state is not None else Buckets.private()
     writer = ReportWriter(cells, worker)
     fallback = Fallback(cells, writer)
-    pools = {name: _pool(name, published, cells, worker, fallback) for name in config.pools}
+    # The control worker serves no client: it does without the code of the user.
+    serves = "public" in role.listeners
+    pools = {name: _pool(name, published, cells, worker, fallback, serves=serves) for name in config.pools}
     for pool in pools.values():
         DEADLINES.on_tick(pool.tick)
     fallback.guard((pool, config.pools[name].outlier) for name, pool in pools.items())
     DEADLINES.on_tick(fallback.tick)
     forwarding = Forwarding(config.server.trusted_proxies, config.server.via, rfc7239=config.server.forwarded)
     heads = HeadBuilder(forwarding, underscores=config.server.underscore_headers)
-    proxy = ProxyHandler(_routes(config), pools, forwarding, heads)
+    table = RouteTable(routes_of(config.routes))
+    replies = LocalReplies(Clients(forwarding), pages_of(table.routes))
+    hash_keys = {name: _hash_key(pool) for name, pool in config.pools.items()}
+    routes = table.routes if serves else ()
+    apps = RouteApps(pools, hash_keys, heads, replies, buckets).make(routes)
+    proxy = ProxyHandler(table, apps, replies)
     controls = "admin" in role.listeners
     events = EventLog(state if controls else None)
-    companion = _monitor(published, cells, events, state) if controls else fallback
-    return Application(proxy, ControlApp(published, cells, events), config.admin.bind, companion)
+    monitor = _monitor(published, cells, events, state) if controls else None
+    explainer = Explainer(config, table, pools, cells) if controls else None
+    control = ControlApp(published, cells, events, monitor, buckets, explainer)
+    return Application(proxy, control, config.admin.bind, monitor or fallback)
 
 
 def _monitor(published: Published, cells: Cells, events: EventLog, state: Path | None) -> Monitor:
@@ -173,7 +188,9 @@ def _monitor(published: Published, cells: Cells, events: EventLog, state: Path |
     return Monitor(published, cells, events, probe_of, lock)
 
 
-def _pool(name: str, published: Published, cells: Cells, worker: int, fallback: Fallback) -> Pool:
+def _pool(
+    name: str, published: Published, cells: Cells, worker: int, fallback: Fallback, *, serves: bool
+) -> Pool:
     server = published.snapshot.config.server
     config = published.snapshot.config.pools[name]
     endpoints = tuple(
@@ -189,23 +206,8 @@ def _pool(name: str, published: Published, cells: Cells, worker: int, fallback: 
     )
     rules = ResponseRules(underscores=server.underscore_headers)
     tally = PoolTally(cells, slot=published.pool_slots[name], worker=worker)
-    return Pool(name, config, endpoints, _policy(config), rules, tally)
+    return Pool(name, config, endpoints, policy_of(name, config, serves=serves), rules, tally)
 
 
-def _policy(config: PoolConfig) -> Policy:
-    match config.balance:
-        case "round_robin":
-            return _round_robin
-        case "least_requests":
-            return LeastRequests
-        case "power_of_two":
-            return PowerOfTwo
-
-
-def _round_robin(endpoints: Sequence[Endpoint]) -> Balancer[Endpoint]:
-    # Workers that began with the same endpoint would send it their bursts in step.
-    return RoundRobin(endpoints, random.randrange(_START_RANGE))  # noqa: S311 - no secret
-
-
-def _routes(config: Config) -> RouteTable:
-    return RouteTable(Route(route.host or "", route.path, route.pool) for route in config.routes)
+def _hash_key(config: PoolConfig) -> str | None:
+    return config.hash_key if config.balance == "hash" or ":" in config.balance else None

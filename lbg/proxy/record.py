@@ -8,19 +8,27 @@ if TYPE_CHECKING:
     from lbg.errors import Reason, UpstreamError
     from lbg.routing.table import Route
     from lbg.upstream.endpoint import Endpoint
+    from lbg.upstream.pool import Pool
 
 
 class Record:
     """Filled in as the request goes its way; `failures` are the attempts that brought no answer, `answers`
-    those whose status was worth another try.
+    those whose status was worth another try, `sticky` tells whether the client's cookie led to `endpoint`,
+    None where there are no such cookies.
 
+    `client` is its address as trusted proxies tell it and `path` the path that routing looked at; they
+    are there for filters and actions, and "" where a request goes straight to the only pool.
     Most requests set few of these: class defaults make the rest free.
     """
 
+    client = ""
+    path = ""
+    pool: Pool | None = None
     route: Route | None = None
     endpoint: Endpoint | None = None
     failures: tuple[tuple[Endpoint, UpstreamError], ...] = ()
     answers: tuple[tuple[Endpoint, int], ...] = ()
+    sticky: bool | None = None
     failed_open = False
     gave_up = ""
     reason: Reason | None = None

@@ -1,20 +1,25 @@
 """A proxy in front of scripted endpoints, asked as a WSGI server asks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from ipaddress import ip_network
 from typing import Any
 
+from lbg.config.routes import RouteConfig
 from lbg.errors import UpstreamError
+from lbg.filters.route_apps import RouteApps, pages_of
 from lbg.http.forwarded import Forwarding
 from lbg.http.headers import Fields
 from lbg.net.stream import Stream
+from lbg.proxy.client import Clients
 from lbg.proxy.handler import ProxyHandler
+from lbg.proxy.local_replies import LocalReplies
 from lbg.proxy.record import Record
 from lbg.proxy.request_head import HeadBuilder
-from lbg.routing.table import Route, RouteTable
+from lbg.routing.table import RouteTable, routes_of
+from lbg.state.buckets import Buckets
 from tests.unit.upstream.pools import a_fleet, pool_of
 from tests.unit.upstream.scripted_endpoint import Answer, ScriptedEndpoint, read_head
 
@@ -39,18 +44,22 @@ class Answered:
 
 
 class Proxy:
-    """A handler over one pool; `received` are the requests its endpoints got."""
+    """A handler over one pool, `api`; `received` are the requests its endpoints got."""
 
     def __init__(
-        self, endpoints: list[ScriptedEndpoint], routes: list[Route], received: list[bytes], **pool: Any
+        self,
+        endpoints: list[ScriptedEndpoint],
+        routes: Iterable[RouteConfig],
+        received: list[bytes],
+        **pool: Any,
     ) -> None:
         forwarding = Forwarding((ip_network("10.0.0.0/8"),), "lbg", rfc7239=False)
-        self.handler = ProxyHandler(
-            RouteTable(routes),
-            {"api": pool_of(*endpoints, **pool)},
-            forwarding,
-            HeadBuilder(forwarding, underscores=False),
-        )
+        table = RouteTable(routes_of(routes))
+        replies = LocalReplies(Clients(forwarding), pages_of(table.routes))
+        heads = HeadBuilder(forwarding, underscores=False)
+        pools = {"api": pool_of(*endpoints, **pool)}
+        apps = RouteApps(pools, {"api": None}, heads, replies, Buckets.private())
+        self.handler = ProxyHandler(table, apps.make(table.routes), replies)
         self.endpoints = endpoints
         self.received = received
 
@@ -75,7 +84,7 @@ class Proxy:
             "RAW_URI": target.decode("latin-1"),
             "wsgi.input": BytesIO(body),
         }
-        for name, value in fields:
+        for name, value in sent:
             environ["HTTP_" + name.decode().upper().replace("-", "_")] = value.decode("latin-1")
         return self.call(environ | more)
 
@@ -119,18 +128,18 @@ def base(method: str = "GET", peer: str = "9.9.9.9") -> dict[str, Any]:
     }
 
 
-CATCH_ALL = [Route("", "/", "api")]
+CATCH_ALL = (RouteConfig(pool="api"),)
 
 
 @contextmanager
 def proxy(
-    *answers: bytes | Answer | UpstreamError, routes: list[Route] | None = None, **pool: Any
+    *answers: bytes | Answer | UpstreamError, routes: Iterable[RouteConfig] = CATCH_ALL, **pool: Any
 ) -> Iterator[Proxy]:
     """Lend a proxy whose endpoints, one for each of `answers`, behave so on their first connection."""
     received: list[bytes] = []
     with a_fleet() as fleet:
         endpoints = [fleet.endpoint(*[_noting(answer, received)] * 3) for answer in answers]
-        yield Proxy(endpoints, CATCH_ALL if routes is None else routes, received, **pool)
+        yield Proxy(endpoints, routes, received, **pool)
 
 
 def _noting(answer: bytes | Answer | UpstreamError, received: list[bytes]) -> Answer | UpstreamError:

@@ -59,7 +59,7 @@ def test_a_request_that_an_endpoint_closes_as_it_goes_down_takes_from_the_budget
 def test_a_request_that_waited_is_counted_once(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(answering(OK), max_requests=1)
     pool = pool_of(endpoint)
-    first = pool.acquire(None, [], 0.0)
+    first = pool.acquire(request_for(), [], 0.0)
     asked = gevent.spawn(lambda: b"".join(forward(request_for(), pool, Record("id1"))))
     gevent.idle()
     assert fleet.pool_counts() == {"requests": 1, "queued": 1, "waiting": 1}
@@ -108,7 +108,7 @@ def test_a_request_that_waited_for_a_pool_that_is_down_is_marked_too(fleet: Flee
     endpoint, record = fleet.endpoint(answering(OK), max_requests=1), Record("id1")
     endpoint.becomes(health=Health.DOWN)
     pool = pool_of(endpoint, when_all_down="fail_open")
-    first = pool.acquire(None, [], 0.0)
+    first = pool.acquire(request_for(), [], 0.0)
     asked = gevent.spawn(lambda: b"".join(forward(request_for(), pool, record)))
     gevent.idle()
     first.cancel()
@@ -119,7 +119,7 @@ def test_a_request_that_waited_for_a_pool_that_is_down_is_marked_too(fleet: Flee
 def test_a_request_waits_for_its_turn(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(answering(OK), max_requests=1)
     pool = pool_of(endpoint)
-    first = pool.acquire(None, [], 0.0)
+    first = pool.acquire(request_for(), [], 0.0)
     asked = gevent.spawn(lambda: b"".join(forward(request_for(), pool, Record("id1"))))
     gevent.idle()
     assert not asked.ready()
@@ -131,7 +131,7 @@ def test_a_request_waits_for_its_turn(fleet: Fleet) -> None:
 def test_the_reply_of_a_full_queue_says_when_to_come_again(fleet: Fleet) -> None:
     endpoint = fleet.endpoint(max_requests=1)
     pool = pool_of(endpoint, queue={"size": 0})
-    pool.acquire(None, [], 0.0)
+    pool.acquire(request_for(), [], 0.0)
     with pytest.raises(LocalReply) as caught:
         forward(request_for(), pool, Record("id1"))
     assert (caught.value.reason.code, caught.value.headers) == ("queue_full", (("Retry-After", "1"),))

@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 
+from lbg.config.routes import RouteConfig
 from lbg.errors import ClientGone, Sent, UpstreamError
 from lbg.http.headers import Fields
-from lbg.routing.table import Route
 from tests.unit.proxy.proxies import base, proxy
 from tests.unit.upstream.scripted_endpoint import OK, read_head
 
 REFUSED = UpstreamError("connect_refused", "connect refused", sent=Sent.NOTHING)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n"
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-A: 1\r\nConnection: x-a\r\n\r\n"
-ROUTES = [Route("", "/", "api"), Route("", "/private", "api"), Route("b.example", "/only", "api")]
+ROUTES = [
+    RouteConfig(pool="api"),
+    RouteConfig(path="/private", pool="api"),
+    RouteConfig(host="b.example", path="/only", pool="api"),
+]
 
 
 def test_an_answer_reaches_the_client_as_the_endpoint_gave_it() -> None:
@@ -99,7 +103,7 @@ def test_a_target_that_climbs_is_refused_by_a_lone_catch_all_too(target: bytes) 
 
 
 def test_no_route_is_a_404() -> None:
-    with proxy(OK, routes=[Route("b.example", "/only", "api")]) as front:
+    with proxy(OK, routes=ROUTES[2:]) as front:
         answered = front.ask(b"/x", (b"Host", b"B.example:80"))
         assert (answered.status, answered.reason) == ("404 Not Found", "no_route")
         assert front.ask(b"/only/x", (b"Host", b"B.example.:80")).status == "200 OK"
@@ -167,7 +171,7 @@ def test_a_body_goes_on_with_its_length() -> None:
 def test_route_and_endpoint_are_noted() -> None:
     with proxy(OK, routes=ROUTES) as front:
         record = front.ask(b"/private").record
-        assert record.route == ROUTES[1]
+        assert record.route.config == ROUTES[1]
         assert record.endpoint is front.endpoints[0]
 
 
@@ -219,7 +223,7 @@ def test_an_old_client_cannot_switch_protocols() -> None:
 
 
 def test_the_total_time_of_a_request_is_counted_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lbg.proxy.handler.monotonic", lambda: 0.0)
+    monkeypatch.setattr("lbg.proxy.forwarder.monotonic", lambda: 0.0)
     with proxy(read_head, timeouts={"total": 0.001}) as front:
         assert front.ask().reason == "response_timeout"
         assert front.in_flight() == 0

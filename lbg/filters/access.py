@@ -1,0 +1,168 @@
+"""`access`: who may come, by address, and for which paths and methods."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final
+
+from lbg.errors import LocalReply
+from lbg.http.target import routing_path, unescaped_path
+from lbg.proxy.cgi import target_of
+from lbg.routing.conditions import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lbg.config.filters import AccessConfig
+    from lbg.filters.tools import Environ, StartResponse, Tools
+    from lbg.http.forwarded import Network
+
+_REMEMBERED: Final = 4096  # clients
+_BITS: Final = {IPv4Address: 32, IPv6Address: 128}
+_MAPPED: Final = 96  # bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
+# A path without these looks the same to every backend.
+_AMBIGUOUS: Final = ("//", "/.", ";", "\\", "%2F")
+_LONGEST: Final = 4096  # characters of an ambiguous path that is looked into; there are dozens of readings
+_SLASHES: Final = re.compile(r"/{2,}")
+_PARAMETERS: Final = re.compile(r";[^/]*")
+
+
+class Access:
+    """Refuses with `denied` what the rules do not let in."""
+
+    def __init__(
+        self,
+        app: Callable[[Environ, StartResponse], Iterable[bytes]],
+        config: AccessConfig,
+        tools: Tools,
+    ) -> None:
+        self._app = app
+        self._reply = tools.reply
+        only_allowed = bool(config.allow) and not config.deny
+        default = config.default == "allow" if config.default is not None else not only_allowed
+        networks = Networks(config.allow, config.deny, default=default)
+        matters = bool(config.allow or config.deny) or not default
+        self._allows = lru_cache(_REMEMBERED)(networks.allow) if matters else None
+        self._methods = frozenset(config.deny_methods)
+        self._paths = tuple((routing_path(path) or path).rstrip("/") + "/" for path in config.deny_paths)
+        self._pattern = re.compile(config.deny_path_regex, re.DOTALL) if config.deny_path_regex else None
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, as a WSGI application."""
+        if self._allows is not None and not self._allows(environ["lbg.exchange"].client):
+            return self._deny("This client is not allowed here.", environ, start_response)
+        if self._methods and environ["REQUEST_METHOD"] in self._methods:
+            return self._deny("This method is not allowed here.", environ, start_response)
+        if (self._paths or self._pattern is not None) and self._is_denied(environ):
+            return self._deny("This path is closed.", environ, start_response)
+        return self._app(environ, start_response)
+
+    def _deny(self, detail: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return self._reply(LocalReply("denied", detail), environ, start_response)
+
+    def _is_denied(self, environ: Environ) -> bool:
+        path = environ["lbg.exchange"].path
+        target: bytes = environ.get("lbg.raw_target") or target_of(environ)
+        raw = target.partition(b"?")[0].decode("latin-1")
+        if raw == path and "%" not in raw and "\\" not in raw:
+            return self._holds(path)
+        others = readings(raw)
+        return others is None or any(map(self._holds, {path, *others}))
+
+    def _holds(self, path: str) -> bool:
+        if self._paths and (path + "/").startswith(self._paths):
+            return True
+        return self._pattern is not None and self._pattern.search(text_of(path)) is not None
+
+
+class Networks:
+    """Which addresses are let in: the smallest network that holds one decides, and of equal ones `deny`.
+
+    `default` is for an address in none of them, and for what is no address.
+    """
+
+    def __init__(self, allow: Iterable[Network], deny: Iterable[Network], *, default: bool) -> None:
+        self._default = default
+        verdicts: dict[tuple[type, int], dict[int, bool]] = {}
+        for networks, verdict in ((allow, True), (deny, False)):
+            for network in networks:
+                kind, length, prefix = _prefix(network)
+                verdicts.setdefault((kind, length), {})[prefix] = verdict
+        # One look-up for each length there is, however many networks have it.
+        self._lengths = {
+            kind: tuple(
+                (_BITS[kind] - length, found)
+                for (each, length), found in sorted(verdicts.items(), key=lambda item: -item[0][1])
+                if each is kind
+            )
+            for kind in (IPv4Address, IPv6Address)
+        }
+
+    def allow(self, client: str) -> bool:
+        """Return whether `client`, an address or "unix:", may come."""
+        try:
+            address = ip_address(client.partition("%")[0])
+        except ValueError:
+            return self._default
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        number = int(address)
+        for shift, verdicts in self._lengths[type(address)]:
+            verdict = verdicts.get(number >> shift)
+            if verdict is not None:
+                return verdict
+        return self._default
+
+
+def _prefix(network: Network) -> tuple[type[IPv4Address | IPv6Address], int, int]:
+    """Return what kind of address a network holds, the length of its prefix and the prefix as a number."""
+    length, number = network.prefixlen, int(network.network_address)
+    kind: type[IPv4Address | IPv6Address] = IPv4Address
+    if isinstance(network, IPv6Network):
+        if network.network_address.ipv4_mapped and length >= _MAPPED:
+            length, number = length - _MAPPED, int(network.network_address.ipv4_mapped)
+        else:
+            kind = IPv6Address
+    return kind, length, number >> (_BITS[kind] - length)
+
+
+def readings(raw: str) -> set[str] | None:
+    r"""Return the paths that backends may make of the path part of a target, decoded; None for too long ones.
+
+    They differ in whether `%2F` is a slash, `\` one too, empty segments count, `;` begins parameters,
+    and dot segments are resolved before or after all that.
+    """
+    kept = unescaped_path(raw)
+    if not any(mark in kept for mark in _AMBIGUOUS):
+        return {kept}
+    if len(raw) > _LONGEST:
+        return None
+    path = kept.replace("%2F", "/")
+    found = {kept, path, path.replace("\\", "/")}
+    for change in (_without_parameters, _merged, _resolved, _merged):
+        found |= {change(each) for each in found}
+    return found
+
+
+def _without_parameters(path: str) -> str:
+    return _PARAMETERS.sub("", path)
+
+
+def _merged(path: str) -> str:
+    return _SLASHES.sub("/", path)
+
+
+def _resolved(path: str) -> str:
+    """Return the path without dot segments; those that climb above the root are ignored (RFC 3986 5.2.4)."""
+    segments = path.split("/")
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            del kept[max(1, len(kept) - 1) :]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in {".", ".."}:
+        kept.append("")
+    return "/".join(kept)

@@ -1,0 +1,135 @@
+"""The WSGI application of each route: what becomes of its requests, and the filters around that."""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lbg.config.filters import ConcurrencyConfig, RateLimitConfig
+from lbg.config.route_fields import page_content
+from lbg.filters.chain import chain_of
+from lbg.filters.tools import Tools
+from lbg.hooks.reference import HookError
+from lbg.http.replies import Page
+from lbg.proxy.actions import Maintenance, Redirect, Respond
+from lbg.proxy.attempt import forward
+from lbg.proxy.forwarder import Forwarder, Upstream
+from lbg.proxy.keys import key_of
+from lbg.routing.rewrite import Rewrite
+from lbg.routing.split import Split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from lbg.config.routes import RouteConfig
+    from lbg.filters.tools import Environ, StartResponse
+    from lbg.proxy.local_replies import LocalReplies
+    from lbg.proxy.request_head import HeadBuilder
+    from lbg.routing.table import Route
+    from lbg.state.buckets import Buckets
+    from lbg.upstream.pool import Pool
+
+log = logging.getLogger("lbg.proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteApps:
+    """Makes the application of each route out of what they share.
+
+    `hash_keys` has for each pool by what its policy tells requests apart, None when it does not.
+    """
+
+    pools: Mapping[str, Pool]
+    hash_keys: Mapping[str, str | None]
+    heads: HeadBuilder
+    replies: LocalReplies
+    buckets: Buckets
+
+    def make(
+        self, routes: Iterable[Route]
+    ) -> dict[Route, Callable[[Environ, StartResponse], Iterable[bytes]]]:
+        """Return the application of each of `routes`."""
+        upstreams = {
+            name: Upstream(pool, self._key(self.hash_keys[name])) for name, pool in self.pools.items()
+        }
+        return {route: self._app(route, upstreams) for route in routes}
+
+    def _app(
+        self, route: Route, upstreams: Mapping[str, Upstream]
+    ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+        config = route.config
+        app = self._action(route, upstreams)
+        if config.maintenance is not None:
+            app = Maintenance(app, config.maintenance, _page(config.maintenance.page))
+        if app is None:
+            raise ValueError(f"route {route.name} leads nowhere")
+        return chain_of(config.filters, app, lambda index: self._tools(route, index))
+
+    def _action(
+        self, route: Route, upstreams: Mapping[str, Upstream]
+    ) -> Callable[[Environ, StartResponse], Iterable[bytes]] | None:
+        config = route.config
+        if config.redirect is not None:
+            return Redirect(config.redirect)
+        if config.respond is not None:
+            return Respond(config.respond, _page(config.respond.file))
+        choose = _choose(config, self._key(config.split_key)) if config.split else config.pool
+        if choose is None:
+            return None
+        return Forwarder(upstreams, choose, self.heads, self.replies, Rewrite.of(config))
+
+    def _key(self, spec: str | None) -> Callable[[Environ], bytes | None] | None:
+        if spec is None:
+            return None
+        try:
+            return key_of(spec)
+        except HookError as error:
+            log.error("the key %s cannot be used, requests go without: %s", spec, error)  # noqa: TRY400
+            return None
+
+    def _tools(self, route: Route, index: int) -> Tools:
+        section = route.config.filters[index]
+        named = isinstance(section, RateLimitConfig | ConcurrencyConfig) and section.name
+        return Tools(
+            name=named or f"{route.name}#{index}",
+            route=route.name,
+            reply=self.replies.reply,
+            send=forward,
+            pools=self.pools,
+            heads=self.heads,
+            clients=self.replies.clients,
+            buckets=self.buckets,
+        )
+
+
+def _choose(config: RouteConfig, key: Callable[[Environ], bytes | None] | None) -> Callable[[Environ], str]:
+    split = Split(config.split)
+    if key is None:
+        return lambda _: split.pick(None)
+    return lambda environ: split.pick(key(environ))
+
+
+def pages_of(routes: Iterable[Route]) -> dict[str, dict[str, Page]]:
+    """Return the error pages of each route that has some, by its name and their status."""
+    found = {}
+    for route in routes:
+        pages = {status: _page(name) for status, name in route.config.error_pages.items()}
+        there = {status: page for status, page in pages.items() if page is not None}
+        if there:
+            found[route.name] = there
+    return found
+
+
+def _page(name: str | None) -> Page | None:
+    """Return the page in a file; a file that is gone since it was checked is told and left out."""
+    if name is None:
+        return None
+    try:
+        content = page_content(name)
+    except ValueError as error:
+        log.error("a page is left out: %s", error)  # noqa: TRY400
+        return None
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Page(content, f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
