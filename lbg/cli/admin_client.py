@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CONNECT: Final = 5.0
 _ANSWER: Final = 10.0
 _SILENCE: Final = 45.0  # seconds without a byte of a stream that has a heartbeat each 15 s
+_JSON: Final = {"Accept": "application/json"}
 _SHOWN: Final = 300  # characters of a problem that we were told
 
 OTHER_SHAPE: Final = (LookupError, TypeError, ValueError, AttributeError)
@@ -54,7 +55,17 @@ class AdminClient:
 
     def document(self, path: str) -> Any:
         """Return the JSON document at `path`. Raises AdminError."""
-        with self._asked(path, {"Accept": "application/json"}, {}, _ANSWER) as response:
+        with self._asked("GET", path, _JSON) as response:
+            return self.decoded(response.text)
+
+    def send(self, path: str, document: Mapping[str, object]) -> Any:
+        """Post a JSON document to `path` and return the one that comes back. Raises AdminError."""
+        with self._asked("POST", path, _JSON, json=document) as response:
+            return self.decoded(response.text)
+
+    def delete(self, path: str) -> Any:
+        """Delete what is at `path` and return the document that comes back. Raises AdminError."""
+        with self._asked("DELETE", path, _JSON) as response:
             return self.decoded(response.text)
 
     @contextmanager
@@ -66,7 +77,7 @@ class AdminClient:
         Raises AdminError, when the connection is lost as well.
         """
         accept = {"Accept": "text/event-stream", **headers}
-        with self._asked(path, accept, params, _SILENCE, stream=True) as response:
+        with self._asked("GET", path, accept, _SILENCE, params=params, stream=True) as response:
             if response.headers.get("Content-Type", "").partition(";")[0] != "text/event-stream":
                 raise self.misunderstood()
             # None takes what is there, but only of a chunked body; of another it would take all.
@@ -88,22 +99,16 @@ class AdminClient:
 
     @contextmanager
     def _asked(
-        self,
-        path: str,
-        headers: Mapping[str, str],
-        params: Mapping[str, int],
-        timeout: float,
-        *,
-        stream: bool = False,
+        self, method: str, path: str, headers: Mapping[str, str], timeout: float = _ANSWER, **more: Any
     ) -> Iterator[requests.Response]:
         try:
-            with self._session.get(
+            with self._session.request(
+                method,
                 self._place.url + path,
                 headers=headers,
-                params=params,
                 timeout=(_CONNECT, timeout),
                 allow_redirects=False,
-                stream=stream,
+                **more,
             ) as response:
                 self._refuse(response)
                 yield response

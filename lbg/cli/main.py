@@ -6,10 +6,13 @@ from typing import Annotated
 import typer
 
 from lbg import __version__
+from lbg.cli.bans import bans, unban
 from lbg.cli.check import check
 from lbg.cli.demo import demo
+from lbg.cli.endpoint_state import drain, maint, ready, weight
 from lbg.cli.events import events
 from lbg.cli.failure import USAGE_ERROR
+from lbg.cli.route import route
 from lbg.cli.run import run
 from lbg.cli.status import status
 
@@ -24,6 +27,13 @@ app.command()(demo)
 app.command()(run)
 app.command()(status)
 app.command()(events)
+app.command()(route)
+app.command()(drain)
+app.command()(ready)
+app.command()(maint)
+app.command()(weight)
+app.command()(bans)
+app.command()(unban)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""The admin listener: health of lbg itself, its status and its events, as a small Flask application."""
+"""The admin listener: what lbg says of itself, and what an operator changes, as a small Flask application."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from lbg.control.documents import Documents
 from lbg.control.event_stream import EventStreams
 from lbg.control.status import Status
+from lbg.state.buckets import Buckets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flask import Flask
 
+    from lbg.control.endpoint_actions import Changes
     from lbg.health.events import EventLog
+    from lbg.proxy.explain import Explainer
     from lbg.state.cells import Cells
     from lbg.state.document import Published
 
@@ -21,10 +24,21 @@ if TYPE_CHECKING:
 class ControlApp:
     """Answers on the admin listener; Flask is imported at its first request, so proxy workers never do."""
 
-    def __init__(self, published: Published, cells: Cells, events: EventLog) -> None:
+    def __init__(
+        self,
+        published: Published,
+        cells: Cells,
+        events: EventLog,
+        changes: Changes | None = None,
+        buckets: Buckets | None = None,
+        explainer: Explainer | None = None,
+    ) -> None:
         self._documents = Documents(published, cells)
         self._status = Status(published, cells, self._documents)
         self._streams = EventStreams(events)
+        self._changes = changes
+        self._buckets = Buckets.private() if buckets is None else buckets
+        self._explainer = explainer
         self._token = published.snapshot.config.admin.token
         self._flask: Flask | None = None
 
@@ -32,5 +46,11 @@ class ControlApp:
         if self._flask is None:
             from lbg.control.routes import make_flask
 
-            self._flask = make_flask(self._status, self._documents, self._streams, self._token)
+            self._flask = make_flask(
+                self._status, self._documents, self._streams, self._changes, self._buckets, self._token
+            )
+            if self._explainer is not None:
+                from lbg.control.route_lookup import add_route_lookup
+
+                add_route_lookup(self._flask, self._explainer)
         return self._flask(environ, start_response)

@@ -10,12 +10,19 @@ from flask.json.provider import DefaultJSONProvider
 
 from lbg import __version__
 from lbg.config.problems import shown
+from lbg.control.bans import add_bans
+from lbg.control.endpoint_actions import add_endpoint_actions
 from lbg.control.event_stream import TooManyReaders
+from lbg.control.problem import problem
 
 if TYPE_CHECKING:
+    from werkzeug.exceptions import MethodNotAllowed
+
     from lbg.control.documents import Documents
+    from lbg.control.endpoint_actions import Changes
     from lbg.control.event_stream import EventStreams
     from lbg.control.status import Status
+    from lbg.state.buckets import Buckets
 
 _LISTED: Final = 100  # events, when nobody says how many
 _DIGITS: Final = 16  # of the longest number that JSON readers take as a whole one
@@ -31,7 +38,14 @@ class _InOrder(DefaultJSONProvider):
     sort_keys = False
 
 
-def make_flask(status: Status, documents: Documents, streams: EventStreams, token: str) -> Flask:
+def make_flask(
+    status: Status,
+    documents: Documents,
+    streams: EventStreams,
+    changes: Changes | None,
+    buckets: Buckets,
+    token: str,
+) -> Flask:
     """Return the application; with a `token` only health is for strangers."""
     app = Flask("lbg.control", static_folder=None)
     app.json = _InOrder(app)
@@ -40,6 +54,8 @@ def make_flask(status: Status, documents: Documents, streams: EventStreams, toke
     _add_health(app, status)
     _add_documents(app, status, documents)
     _add_events(app, streams)
+    add_endpoint_actions(app, documents, changes)
+    add_bans(app, buckets)
     _add_errors(app)
     return app
 
@@ -50,20 +66,13 @@ def _refuse_strangers(token: str) -> Response | None:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return None
-    response = _problem(401, "Unauthorized", "Send the admin token as Authorization: Bearer TOKEN.")
+    response = problem(401, "Unauthorized", "Send the admin token as Authorization: Bearer TOKEN.")
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
 def _never_stored(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _problem(code: int, title: str, detail: str) -> Response:
-    response = jsonify(type="about:blank", title=title, status=code, detail=detail)
-    response.status_code = code
-    response.mimetype = "application/problem+json"
     return response
 
 
@@ -75,7 +84,7 @@ def _add_health(app: Flask, status: Status) -> None:
     @app.get("/health/ready")
     def ready() -> Response:
         missing = status.not_ready()
-        return _problem(503, "Not ready", missing) if missing else jsonify(status="ready")
+        return problem(503, "Not ready", missing) if missing else jsonify(status="ready")
 
 
 def _add_documents(app: Flask, status: Status, documents: Documents) -> None:
@@ -92,7 +101,7 @@ def _add_documents(app: Flask, status: Status, documents: Documents) -> None:
         known = documents.pool_names()
         if name not in known:
             there = ", ".join(known)
-            return _problem(404, "Not Found", f"There is no pool {shown(name)}. There is: {there}.")
+            return problem(404, "Not Found", f"There is no pool {shown(name)}. There is: {there}.")
         return jsonify(documents.pool(name))
 
     @app.get("/api/v1/endpoints")
@@ -114,11 +123,11 @@ def _add_events(app: Flask, streams: EventStreams) -> None:
 
     @app.errorhandler(_BadParameter)
     def refuse_parameter(error: _BadParameter) -> Response:
-        return _problem(400, "Bad Request", str(error))
+        return problem(400, "Bad Request", str(error))
 
     @app.errorhandler(TooManyReaders)
     def refuse_reader(error: TooManyReaders) -> Response:
-        return _problem(503, "Service Unavailable", str(error))
+        return problem(503, "Service Unavailable", str(error))
 
 
 def _number(name: str, text: str | None) -> int | None:
@@ -132,10 +141,11 @@ def _number(name: str, text: str | None) -> int | None:
 def _add_errors(app: Flask) -> None:
     @app.errorhandler(404)
     def not_found(_: Exception) -> Response:
-        return _problem(404, "Not Found", "There is nothing at this path.")
+        return problem(404, "Not Found", "There is nothing at this path.")
 
     @app.errorhandler(405)
-    def not_allowed(_: Exception) -> Response:
-        response = _problem(405, "Method Not Allowed", "This path is read with GET.")
-        response.headers["Allow"] = "GET, HEAD, OPTIONS"
+    def not_allowed(error: MethodNotAllowed) -> Response:
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = problem(405, "Method Not Allowed", f"This path takes {allowed}.")
+        response.headers["Allow"] = allowed
         return response

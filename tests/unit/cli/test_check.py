@@ -51,3 +51,16 @@ def test_a_missing_file_is_told(command):
 
 def test_an_empty_file_name_is_refused(command):
     assert command("check", "") == (2, "", "lbg check: expected a file name\n")
+
+
+def test_python_that_cannot_be_loaded_is_a_problem_of_its_line(command, tmp_path):
+    (tmp_path / "lbg.toml").write_text(
+        '[pools.api]\nendpoints = ["http://a"]\n'
+        '[[routes]]\npool = "api"\nfilters = ["hooks:tag", "hooks:tga"]\n'
+    )
+    (tmp_path / "hooks.py").write_text("def tag(app): ...\n")
+    assert command("check") == (
+        2,
+        "",
+        'lbg.toml:5: routes[0].filters[1].use: module "hooks" has no attribute "tga", did you mean "tag"?\n',
+    )

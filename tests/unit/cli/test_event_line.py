@@ -29,6 +29,7 @@ def test_an_event_is_time_word_pool_endpoint_and_text(utc):
         ("up", " (was down for 3 h 2 min)"),
         ("down", " (was up for 3 h 2 min)"),
         ("restored", " (was out for 3 h 2 min)"),
+        ("ready", " (was out for 3 h 2 min)"),
         ("ejected", ""),
         ("trial", ""),
     ],
@@ -49,6 +50,10 @@ def test_another_day_is_named(utc):
         ("down", "DOWN", "bold red"),
         ("ejected", "EJECTED", "bold yellow"),
         ("trial", "TRIAL", "bold yellow"),
+        ("ready", "READY", "bold green"),
+        ("draining", "DRAINING", "bold cyan"),
+        ("maint", "MAINT", "bold magenta"),
+        ("weight", "WEIGHT", "dim"),
         ("checks_stale", "CHECKS STALE", "dim"),
     ],
 )

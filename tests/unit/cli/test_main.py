@@ -10,7 +10,10 @@ def test_version(command):
 def test_without_arguments_the_help_is_printed(command):
     status, out, err = command()
     assert (status, err) == (0, "")
-    assert all(name in out for name in ("check", "run", "demo", "status", "events"))
+    assert all(
+        name in out
+        for name in ("check", "run", "demo", "status", "events", "drain", "ready", "maint", "weight")
+    )
 
 
 @pytest.mark.parametrize(

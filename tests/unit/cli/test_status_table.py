@@ -35,7 +35,9 @@ def test_the_table_says_what_runs_and_how_every_endpoint_is():
     ]
 
 
-@pytest.mark.parametrize("state", ["up", "down", "ejected", "trial", "stale", "unknown", "unchecked"])
+@pytest.mark.parametrize(
+    "state", ["up", "down", "ejected", "trial", "draining", "maint", "stale", "unknown", "unchecked"]
+)
 def test_the_state_is_a_word_with_and_without_colours(state):
     for colours in (False, True):
         assert state.upper() in "\n".join(shown(status_with(state=state), colours=colours))
@@ -48,6 +50,8 @@ def test_the_state_is_a_word_with_and_without_colours(state):
         ("down", "1;31"),
         ("ejected", "1;33"),
         ("trial", "1;33"),
+        ("draining", "1;36"),
+        ("maint", "1;35"),
         ("stale", "2"),
         ("unknown", "2"),
     ],
@@ -71,6 +75,12 @@ def test_what_is_not_known_is_a_dash():
 
 def test_a_backup_is_marked():
     assert "http://a:1 (backup)" in row(backup=True)
+
+
+def test_a_weight_of_run_time_is_shown():
+    assert "http://a:1 (weight 5) " in row(weight=5)
+    assert "http://a:1 (backup) (weight 5) " in row(weight=5, backup=True)
+    assert "weight" not in row(weight=5, configured_weight=5)
 
 
 def test_an_ejection_is_told_before_the_last_check(utc):
@@ -123,6 +133,7 @@ def test_on_a_screen_of_80_columns_words_wrap_and_nothing_is_lost():
         status_with(responses=None),
         status_with(url=None),
         status_with(in_flight="x"),
+        status_with(weight="x"),
     ],
 )
 def test_another_document_is_told_from_a_status(document):

@@ -9,6 +9,7 @@ from wsgiref.validate import validator
 from lbg.config.schema import Config
 from lbg.config.snapshot import Snapshot
 from lbg.control.app import ControlApp
+from lbg.control.endpoint_actions import Changes
 from lbg.health.events import EventLog
 from lbg.server.roles import Role
 from lbg.state.cells import Cells
@@ -52,11 +53,15 @@ def set_health(cells: Cells, slot: int, **fields: int) -> None:
 
 
 def app(
-    *roles: Role, token: str = "", events: EventLog | None = None, cells: Cells | None = None
+    *roles: Role,
+    token: str = "",
+    events: EventLog | None = None,
+    cells: Cells | None = None,
+    changes: Changes | None = None,
 ) -> ControlApp:
     """Return the application of a master with these workers."""
     cells = cells or cells_of(*roles)
-    return ControlApp(published(token=token), cells, events or EventLog())
+    return ControlApp(published(token=token), cells, events or EventLog(), changes)
 
 
 class Answer:

@@ -1,5 +1,6 @@
 """What the admin API says of pools and endpoints."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from lbg.control.documents import Document, Documents
 from lbg.health.counter import HealthCounter
 from lbg.state.cells import Cells
-from lbg.state.layout import Cause, Ejection, Field, Health, PoolField, counters, pool_row
+from lbg.state.layout import Admin, Cause, Ejection, Field, Health, PoolField, counters, pool_row
 from tests.unit.control.control_app import published, set_health
 
 SECOND = 1_000_000_000
@@ -36,11 +37,14 @@ def test_an_endpoint_is_described_in_full(cells: Cells) -> None:
     cells.set_text(2, "status 200 in 3 ms")
     assert endpoint(cells) == {
         "pool": "api",
+        "name": "a:1",
         "url": "http://a:1",
         "weight": 1,
+        "configured_weight": 1,
         "effective_weight": 1.0,
         "backup": False,
         "max_requests": 5,
+        "admin": "ready",
         "state": "up",
         "reason": "status 200 in 3 ms",
         "since": "2023-11-14T22:12:20Z",
@@ -128,6 +132,46 @@ def test_the_weight_in_force_grows_during_slow_start(cells: Cells) -> None:
     assert endpoint(cells)["effective_weight"] == 0.55
     set_health(cells, 2, ramp=NOW - 10 * SECOND)
     assert endpoint(cells)["effective_weight"] == 1.0
+
+
+def test_a_weight_of_run_time_is_told_beside_the_configured_one(cells: Cells) -> None:
+    set_health(cells, 2, **UP, weight=8, ramp=NOW - 5 * SECOND)
+    found = endpoint(cells)
+    assert [found[name] for name in ("weight", "configured_weight", "effective_weight")] == [8, 1, 4.4]
+
+
+@pytest.mark.parametrize(
+    ("admin", "state"), [(Admin.DRAIN, "draining"), (Admin.MAINT, "maint"), (Admin.READY, "up")]
+)
+def test_what_an_operator_says_is_told_beside_the_state(cells: Cells, admin: Admin, state: str) -> None:
+    set_health(cells, 2, **UP, admin=admin, admin_since=NOW - 7 * SECOND)
+    found = endpoint(cells)
+    assert (found["admin"], found["state"]) == (admin.name.lower(), state)
+    assert found["usable"] is (admin is Admin.READY)
+    assert documents(cells).pool("api")["usable"] == (admin is Admin.READY)
+
+
+@pytest.mark.parametrize("name", ["b:2", "http://b:2", "http://B:2/", "B:2"])
+def test_an_endpoint_is_found_by_its_address_or_url(cells: Cells, name: str) -> None:
+    assert documents(cells).slot("web", name) == 0
+
+
+def test_an_endpoint_on_a_socket_and_one_on_the_default_port_are_found(cells: Cells) -> None:
+    pools = {
+        "web": {"endpoints": ["unix:/run/a.sock", "http://[::1]"]},
+        "api": {"endpoints": ["http://a:1"]},
+    }
+    slots = {"web/unix:/run/a.sock": 7, "web/[::1]:80": 8, "api/a:1": 2}
+    made = Documents(replace(published(pools), slots=slots), cells, lambda: NOW, lambda: WALL)
+    assert made.endpoint_names("web") == ["unix:/run/a.sock", "[::1]:80"]
+    assert made.slot("web", "unix:/run/a.sock") == 7
+    assert [made.slot("web", name) for name in ("[::1]:80", "[::1]", "http://[0:0::1]")] == [8, 8, 8]
+    assert made.endpoint("web", 7)["url"] == "unix:/run/a.sock"
+
+
+@pytest.mark.parametrize("name", ["b:3", "a", "", "/", "https://b:2", "b:2/x", "b:99999", "user@b:2"])
+def test_another_name_is_no_endpoint(cells: Cells, name: str) -> None:
+    assert documents(cells).slot("web", name) is None
 
 
 @pytest.mark.parametrize("checks", ["F", "P", "PF", "PFF", "PFFF", "PFFP", "PFFFP", "PFFFPP", "PFFFPF"])
