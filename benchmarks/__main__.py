@@ -46,7 +46,9 @@ def main() -> int:
     print_tables(results)
     if options.write:
         command = shlex.join([".venv/bin/python", "-m", "benchmarks", *sys.argv[1:]])
-        RESULTS.write_text(markdown(results, [peer.name for peer in peers], command, conditions))
+        RESULTS.write_text(
+            markdown(results, [peer.name for peer in peers if not peer.with_filter], command, conditions)
+        )
         print(f"written to {RESULTS}")
     return 1 if any(one.failures() for one in results) else 0
 
@@ -61,9 +63,7 @@ def _measure(options: Options, peers: Sequence[Peer], proxy_core: int, load_core
         with backends(load_core, directory) as started:
             bench = Bench(started, directory, proxy_core, load_core, options.rounds, options.seconds)
             return [
-                Results(
-                    one, run_scenario(bench, one, [peer for peer in peers if one.streaming or not peer.tuned])
-                )
+                Results(one, run_scenario(bench, one, [peer for peer in peers if one.takes(peer)]))
                 for one in options.scenarios
             ]
 

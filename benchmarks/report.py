@@ -29,7 +29,8 @@ class Results:
 
     def header(self) -> Row:
         rate = ("per second",) if self._has_rates() else ()
-        return ("proxy", "cost", "range", *rate, "lbg ÷ it", "goal")
+        compared = "more than lbg" if self.scenario.by_filter else "lbg ÷ it"
+        return ("proxy", "cost", "range", *rate, compared, "goal")
 
     def rows(self) -> list[Row]:
         return [self._row(peer, cell) for peer, cell in self.cells.items()]
@@ -50,12 +51,16 @@ class Results:
         return any(cell.rate is not None for cell in self.cells.values())
 
     def _comparison(self, peer: str, cost: float) -> Row:
-        """The ratio and its goal; for lbg itself the goal that names no peer."""
+        """The ratio, or the difference, and its goal; for lbg itself the goal that names no peer."""
         if peer == "lbg":
             return (NOTHING, _verdict(self.scenario.goal_for(None), cost))
         lbg = self.cells["lbg"].cost if "lbg" in self.cells else None
-        ratio = lbg / cost if lbg is not None and cost > 0 else None
-        return (NOTHING if ratio is None else f"{ratio:.2f}", _verdict(self.scenario.goal_for(peer), ratio))
+        goal = self.scenario.goal_for(peer)
+        if lbg is None or cost <= 0:
+            return (NOTHING, _verdict(goal, None))
+        if self.scenario.by_filter:
+            return (f"{cost - lbg:.1f}", _verdict(goal, cost - lbg))
+        return (f"{lbg / cost:.2f}", _verdict(goal, lbg / cost))
 
 
 def print_tables(all_results: Sequence[Results]) -> None:

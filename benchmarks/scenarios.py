@@ -12,11 +12,15 @@ from benchmarks.measures import (
     keepalive_requests,
     uploads,
 )
+from benchmarks.peers.catalogue import Peer
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The cost of lbg as a multiple of a peer's, or, without a peer, in the scenario's unit."""
+    """The cost of lbg as a multiple of a peer's, or, without a peer, in the scenario's unit.
+
+    Of lbg with a filter it is what the filter adds, in that unit.
+    """
 
     limit: float
     peer: str | None = None
@@ -32,7 +36,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of work; `fresh` starts the proxy anew for every measurement."""
+    """One kind of work; `fresh` starts the proxy anew for every measurement.
+
+    `by_filter` compares lbg without and with each of its filters in place of other proxies.
+    """
 
     name: str
     title: str
@@ -43,6 +50,13 @@ class Scenario:
     streaming: bool = False
     to_sink: bool = False
     fresh: bool = False
+    by_filter: bool = False
+
+    def takes(self, peer: Peer) -> bool:
+        """Whether this scenario is for that peer."""
+        if self.by_filter:
+            return peer.with_filter or peer.name == "lbg"
+        return not peer.with_filter and (self.streaming or not peer.tuned)
 
     def goal_for(self, peer: str | None) -> Goal | None:
         """The goal set against this peer, or against no peer at all."""
@@ -104,6 +118,15 @@ SCENARIOS: Mapping[str, Scenario] = {
             idle_memory,
             (Goal(13.0),),
             fresh=True,
+        ),
+        Scenario(
+            "filters",
+            "one filter on the route, 1 KB responses, 64 keep-alive connections",
+            "/1k",
+            "CPU µs per request",
+            keepalive_requests,
+            (Goal(8.0, "lbg+rate_limit"), Goal(3.0, "lbg+access"), Goal(5.0, "lbg+headers")),
+            by_filter=True,
         ),
     )
 }

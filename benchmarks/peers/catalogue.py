@@ -34,13 +34,15 @@ class Launch:
 class Peer:
     """One proxy of the comparison; `program` is what must be installed, None for Python ones.
 
-    `tuned` peers have a setting changed that only matters to streamed bodies, and run only there.
+    `tuned` peers have a setting changed that only matters to streamed bodies, and run only there; those
+    `with_filter` are lbg with one filter, and run only where that is the question.
     """
 
     name: str
     launch: Callable[[Site], Launch]
     program: str | None = None
     tuned: bool = False
+    with_filter: bool = False
 
     def is_installed(self) -> bool:
         return self.program is None or which(self.program) is not None
@@ -59,6 +61,22 @@ def _lbg(site: Site) -> Launch:
             "LBG_STATE_DIR": str(site.directory / "state"),
         },
     )
+
+
+def _lbg_with(name: str, settings: str) -> Peer:
+    """Return lbg with one filter on the only route, whose settings are TOML."""
+
+    def launch(site: Site) -> Launch:
+        config = site.directory / "filter.toml"
+        config.write_text(
+            f'[pools.main]\nendpoints = ["http://127.0.0.1:{site.backend}"]\n'
+            f'[[routes]]\npool = "main"\nfilters = [{{ use = "{name}"{settings} }}]\n'
+        )
+        plain = _lbg(site)
+        environ = {key: value for key, value in plain.environ.items() if key != "LBG_ENDPOINTS"}
+        return Launch(plain.command, environ | {"LBG_CONFIG": str(config)})
+
+    return Peer(f"lbg+{name}", launch, with_filter=True)
 
 
 def _nginx(site: Site, buffers: str = "") -> Launch:
@@ -119,5 +137,18 @@ PEERS: Mapping[str, Peer] = {
         Peer("haproxy-splice", _haproxy_splice, "haproxy", tuned=True),
         Peer("caddy", _caddy, "caddy"),
         Peer("requests-proxy", _requests_proxy),
+        _lbg_with("access", ', deny = ["10.0.0.0/8", "192.0.2.7"], deny_paths = ["/admin", "/.git"]'),
+        _lbg_with("rate_limit", ', rate = "1000000/s"'),
+        _lbg_with("concurrency", ", limit = 1000"),
+        _lbg_with(
+            "headers",
+            ', request = { set = { X-Client = "{client_ip}" } }, response = { remove = ["Server"] }',
+        ),
+        _lbg_with("query", ', add = { via = "lbg" }'),
+        _lbg_with("cors", ', origins = "https://example.com"'),
+        _lbg_with("request_id", ""),
+        _lbg_with("body_limit", ", limit = 1000000"),
+        _lbg_with("compress", ""),
+        _lbg_with("mirror", ', pool = "main", share = 0.000001'),
     )
 }
