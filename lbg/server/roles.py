@@ -47,7 +47,8 @@ def assign(
     """Give `worker`, about to be forked, its role, its slot and its age.
 
     `siblings` are the live workers, `generation` counts reloads, `workers` is how many there shall
-    be. The slots in `taken` belong to workers of another master.
+    be. The slots in `taken` belong to workers of another master. A worker of another class than ours serves
+    every listener, so the one that controls does both.
     """
     alive = list(siblings)
     worker.generation = generation
@@ -57,7 +58,8 @@ def assign(
     if any(control.generation == generation for control in controls):
         worker.role = Role.PROXY
         return
-    worker.role = Role.COMBINED if workers == 1 else Role.CONTROL
+    both = workers == 1 or not getattr(worker, "keeps_to_its_role", False)
+    worker.role = Role.COMBINED if both else Role.CONTROL
     worker.age = YOUNGEST
     for control in controls:
         control.age = OLDEST

@@ -25,6 +25,8 @@ _QUICK_GRACE: Final = 2.0  # seconds that Ctrl+C leaves open requests
 class ProxyWorker(GeventWorker):
     """Serves the listeners of its role. `pre_fork` sets `role`, `slot` and `generation`."""
 
+    keeps_to_its_role = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.alive = True

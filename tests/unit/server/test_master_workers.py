@@ -23,7 +23,7 @@ def master(master: Master) -> Master:
 def test_a_worker_gets_role_slot_listeners_and_settings(master: Master) -> None:
     sockets = [SimpleNamespace(getsockname=lambda port=port: ("127.0.0.1", port)) for port in (8080, 9090)]
     running = arbiter("127.0.0.1:8080", "127.0.0.1:9090", LISTENERS=sockets)
-    worker = SimpleNamespace()
+    worker = SimpleNamespace(keeps_to_its_role=True)
     master.pre_fork(running, worker)
     assert (worker.role, worker.slot, worker.generation) == (Role.CONTROL, 0, 0)
     assert worker.listener_names == ["public", "admin"]
@@ -33,7 +33,7 @@ def test_a_worker_gets_role_slot_listeners_and_settings(master: Master) -> None:
 def test_slots_of_live_workers_of_another_master_are_not_given_again(master: Master) -> None:
     with resting_after(lambda: None) as pid:
         master.state.cells.register(0, pid, 0, 0)
-        worker = SimpleNamespace()
+        worker = SimpleNamespace(keeps_to_its_role=True)
         master.pre_fork(arbiter(), worker)
     assert worker.slot == 1
 
@@ -41,7 +41,7 @@ def test_slots_of_live_workers_of_another_master_are_not_given_again(master: Mas
 def test_slots_of_our_own_workers_are_not_given_again(master: Master) -> None:
     sibling = SimpleNamespace(role=Role.CONTROL, slot=0, generation=0)
     master.state.cells.register(0, 4711, 0, 0)
-    worker = SimpleNamespace()
+    worker = SimpleNamespace(keeps_to_its_role=True)
     master.pre_fork(arbiter(workers={4711: sibling}), worker)
     assert worker.slot == 1
     assert len(list(master.state.cells.workers())) == 1
@@ -53,7 +53,7 @@ def test_workers_for_which_there_is_no_room_leave_the_first_slots_to_others(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    workers = {pid: SimpleNamespace() for pid in (4711, 4712, 4713)}
+    workers = {pid: SimpleNamespace(keeps_to_its_role=True) for pid in (4711, 4712, 4713)}
     alone, another, sharing = workers.values()
     with monkeypatch.context() as patched:
         patched.setattr(master.state.cells, "reserve", full)

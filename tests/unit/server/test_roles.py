@@ -15,6 +15,7 @@ class Worker:
     role: Role = Role.PROXY
     slot: int = -1
     generation: int = -1
+    keeps_to_its_role: bool = True
 
 
 @dataclass
@@ -160,3 +161,9 @@ def test_slots_are_used_again() -> None:
 )
 def test_a_role_has_a_number_and_listeners(role: Role, number: int, listeners: set[str]) -> None:
     assert (role.number, set(role.listeners)) == (number, listeners)
+
+
+def test_a_worker_that_serves_every_listener_proxies_even_where_it_controls() -> None:
+    worker = Worker(keeps_to_its_role=False)
+    assign(worker, [], 0, 4)
+    assert worker.role is Role.COMBINED
