@@ -55,7 +55,8 @@ class Respond:
         self._status = status_line(config.status)
         self._empty = config.status in {204, 304}
         self._page = page
-        self._body = Renderer.of(config.body)
+        # What variables give is Latin-1 for bytes (PEP 3333); so the text between them becomes that, too.
+        self._body = Renderer.of(config.body.encode("utf-8").decode("latin-1"))
         self._content_type = config.content_type
         self._fields = [(name, Renderer.of(value)) for name, value in config.headers.items()]
 
@@ -67,7 +68,7 @@ class Respond:
             start_response(self._status, headers)
             return [b""]
         page = self._page
-        body = self._body.render(environ, status).encode("utf-8") if page is None else page.body
+        body = self._body.render(environ, status).encode("latin-1") if page is None else page.body
         kind = self._content_type if page is None else page.content_type
         given = {name.lower() for name, _ in headers}
         if "content-type" not in given:

@@ -29,6 +29,8 @@ def fields(environ: Environ) -> Fields:
 def set_field(environ: Environ, name: str, value: str) -> None:
     """Give the field one value, in place of all it has. Raises BadField."""
     raw = _raw(value)
+    if name.lower() == "host":
+        environ.setdefault("lbg.client_host", environ.get("HTTP_HOST", ""))  # for X-Forwarded-Host
     remove_field(environ, name)
     _add(environ, name, value, raw)
 

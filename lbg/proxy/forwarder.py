@@ -75,15 +75,15 @@ class Forwarder:
         except LocalReply as cause:
             return self._replies.reply(cause, environ, start_response)
         except ClientGone as error:
-            if "lbg.client" in environ:
-                raise
-            gone = LocalReply("client_gone", str(error), status=400)
-            return self._replies.reply(gone, environ, start_response)
+            return self._replies.gone(error, environ, start_response)
 
     def _forward(self, environ: Environ, start_response: StartResponse, record: Record) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         fields = environ.get("lbg.headers")
         head = self._heads.read(fields_of(environ) if fields is None else fields)
+        client_host = environ.get("lbg.client_host")
+        if client_host is not None:
+            head.client_host = client_host.encode("latin-1")
         target = environ.get("lbg.raw_target") or target_of(environ)
         if head.max_forwards is not None and method == "OPTIONS":  # RFC 9110 section 7.6.2
             if head.max_forwards == 0:

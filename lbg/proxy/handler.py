@@ -6,7 +6,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from lbg.errors import LocalReply
+from lbg.errors import ClientGone, LocalReply
 from lbg.http.target import host_name, routing_path, unescaped_path
 from lbg.proxy.cgi import target_of
 from lbg.proxy.forwarder import ALLOW, Forwarder
@@ -53,9 +53,11 @@ class ProxyHandler:
         record = environ["lbg.exchange"] = Record(next(self._ids))
         try:
             route = record.route = self._route(environ, record)
+            return self._apps[route](environ, start_response)
         except LocalReply as cause:
             return self._replies.reply(cause, environ, start_response)
-        return self._apps[route](environ, start_response)
+        except ClientGone as error:
+            return self._replies.gone(error, environ, start_response)
 
     def _route(self, environ: Environ, record: Record) -> Route:
         method = environ["REQUEST_METHOD"]
@@ -77,5 +79,8 @@ class ProxyHandler:
             # The backend resolves dots by its own rules: what looks different to it must not pass.
             raise LocalReply("bad_request", "The path of the request leaves its route.")
         record.path = normalised
-        record.client = self._replies.clients.address(environ)
+        clients = self._replies.clients
+        record.client = clients.address(environ)
+        if clients.secure(environ):
+            record.scheme = "https"
         return route

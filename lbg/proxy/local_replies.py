@@ -6,12 +6,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lbg.errors import ClientGone, LocalReply
 from lbg.http.replies import Page, make_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lbg.errors import LocalReply
     from lbg.proxy.client import Clients
     from lbg.proxy.record import Record
 
@@ -40,6 +40,12 @@ class LocalReplies:
         )
         start_response(reply.status, reply.headers)
         return [reply.body]
+
+    def gone(self, error: ClientGone, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a client that left where the server wants an answer nevertheless; ours does not."""
+        if "lbg.client" in environ:
+            raise error
+        return self.reply(LocalReply("client_gone", str(error), status=400), environ, start_response)
 
     def _page(self, record: Record, status: int) -> Page | None:
         route = record.route

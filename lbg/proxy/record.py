@@ -16,13 +16,15 @@ class Record:
     those whose status was worth another try, `sticky` tells whether the client's cookie led to `endpoint`,
     None where there are no such cookies.
 
-    `client` is its address as trusted proxies tell it and `path` the path that routing looked at; they
-    are there for filters and actions, and "" where a request goes straight to the only pool.
+    `client` is its address and `scheme` how it came, as trusted proxies tell it, and `path` the path that
+    routing looked at; they are there for filters and actions, and not where a request goes straight to
+    the only pool.
     Most requests set few of these: class defaults make the rest free.
     """
 
     client = ""
     path = ""
+    scheme = "http"
     pool: Pool | None = None
     route: Route | None = None
     endpoint: Endpoint | None = None

@@ -22,12 +22,14 @@ _DROP: Final = Rule.DROP
 class Head:
     """A request head taken apart: `lines` pass as they are; the rest is what fields said to us.
 
-    `host` is None without a Host. `length` is the Content-Length, None without one. `upgrade` is
-    the protocol the client asks to switch to, `b""` for none.
+    `host` is None without a Host, `client_host` what the client sent where a filter set another. `length`
+    is the Content-Length, None without one. `upgrade` is the protocol the client asks to switch to,
+    `b""` for none.
     """
 
     # Most requests set few of these: class defaults make the rest free.
     host: bytes | None = None
+    client_host: bytes | None = None
     length: int | None = None
     options = _NOTHING
     forwarding: Fields = []
@@ -160,11 +162,12 @@ class HeadBuilder:
         if head.via and forwarding.is_loop(head.via):
             raise LocalReply("loop", "The request came back to this proxy.")
         host = head.host or b""
+        said_host = host if head.client_host is None else head.client_host
         shown_id = request_id.encode("ascii")
         if peer.trusted:
-            ours = forwarding.trusted(peer, host, shown_id, read_forwarded(head.forwarding))
+            ours = forwarding.trusted(peer, said_host, shown_id, read_forwarded(head.forwarding))
         else:
-            ours = forwarding.untrusted(peer, host, shown_id)
+            ours = forwarding.untrusted(peer, said_host, shown_id)
         lines = head.lines
         lines.append(ours)
         if head.options or head.chunked or head.expects or head.max_forwards is not None:

@@ -141,7 +141,7 @@ _SIMPLE: Final[dict[str, Callable[[Environ, str], str]]] = {
     "peer_ip": lambda environ, _: environ.get("REMOTE_ADDR", ""),
     "host": _host,
     "method": lambda environ, _: environ["REQUEST_METHOD"],
-    "scheme": lambda environ, _: environ["wsgi.url_scheme"],
+    "scheme": lambda environ, _: environ["lbg.exchange"].scheme,
     "path": _path,
     "query": lambda environ, _: _without_controls(environ.get("QUERY_STRING", "")),
     "uri": _uri,

@@ -102,3 +102,10 @@ def test_a_page_that_is_gone_is_left_out_and_told(tmp_path, caplog: pytest.LogCa
     answered = _answer(maintenance={"page": str(tmp_path / "gone.html")})
     assert b"Back soon" in answered.body
     assert "gone.html cannot be read" in caplog.text
+
+
+def test_text_beyond_ascii_is_sent_as_utf_8_and_what_came_in_as_it_came() -> None:
+    answered = _answer(
+        b"/", (b"X-Name", "Zoë".encode()), respond={"body": "ü {header:X-Name}"}
+    )
+    assert answered.body == "ü Zoë".encode()

@@ -227,3 +227,27 @@ def test_the_total_time_of_a_request_is_counted_from_its_beginning(monkeypatch: 
     with proxy(read_head, timeouts={"total": 0.001}) as front:
         assert front.ask().reason == "response_timeout"
         assert front.in_flight() == 0
+
+
+def test_a_rule_that_sets_host_leaves_the_clients_own_in_x_forwarded_host() -> None:
+    rule = {"use": "headers", "request": {"set": {"Host": "inner.example"}}}
+    with proxy(OK, routes=[RouteConfig.model_validate({"pool": "api", "filters": [rule]})]) as front:
+        front.ask(b"/", (b"Host", b"shop.example:81"))
+        assert b"Host: inner.example" in front.heads[0]
+        assert b"X-Forwarded-Host: shop.example:81" in front.heads[0]
+
+
+@pytest.mark.parametrize(("peer", "scheme"), [("9.9.9.9", b"http"), ("10.1.1.1", b"https")])
+def test_variables_tell_the_scheme_that_a_trusted_proxy_vouches_for(peer: str, scheme: bytes) -> None:
+    rule = {"use": "headers", "request": {"set": {"X-Scheme": "{scheme}"}}}
+    with proxy(OK, routes=[RouteConfig.model_validate({"pool": "api", "filters": [rule]})]) as front:
+        front.ask(b"/", (b"X-Forwarded-Proto", b"https"), peer=peer)
+        assert b"X-Scheme: " + scheme in front.heads[0]
+
+
+def test_a_pool_that_there_is_not_is_a_filter_error(caplog: pytest.LogCaptureFixture) -> None:
+    with proxy(OK) as front:
+        answered = front.ask(b"/", **{"lbg.pool": "nowhere"})
+        assert (answered.status, answered.reason) == ("500 Internal Server Error", "filter_error")
+    assert "'nowhere'" in caplog.text
+    assert b"nowhere" not in answered.body
