@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from hmac import digest
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from lbg.state.layout import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from lbg.config.pools import StickyConfig
     from lbg.upstream.endpoint import Endpoint
 
 _BYTES: Final = 16  # 128 bits: nobody guesses one, and no two endpoints have the same
+_LOOKED_AT: Final = 16  # places where the name stands in one field: a client may send thousands
 
 
 class StickyCookies:
@@ -28,7 +28,6 @@ class StickyCookies:
 
     def __init__(self, config: StickyConfig, pool: str, endpoints: Iterable[Endpoint]) -> None:
         self._name = config.cookie
-        self._pattern = re.compile(rf"(?:^|;)[ \t]*{re.escape(config.cookie)}=([^;]*)")
         self._endpoints = {_value(config.secret, pool, one): one for one in endpoints}
         self._values = {endpoint: value for value, endpoint in self._endpoints.items()}
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax"
@@ -40,13 +39,24 @@ class StickyCookies:
 
     def endpoint(self, cookies: str) -> Endpoint | None:
         """Return the endpoint that the first known value in a Cookie field names, None without one."""
-        if self._name not in cookies:
-            return None
-        for value in self._pattern.findall(cookies):
-            endpoint = self._endpoints.get(value.rstrip(" \t"))
+        for value in self._values_in(f";{cookies}"):
+            endpoint = self._endpoints.get(value)
             if endpoint is not None:
                 return endpoint
         return None
+
+    def _values_in(self, cookies: str) -> Iterator[str]:
+        """Yield what the cookies with our name say; `cookies` has a semicolon before each."""
+        name, seen = f"{self._name}=", 0
+        for _ in range(_LOOKED_AT):
+            at = cookies.find(name, seen)
+            if at < 0:
+                return
+            before = cookies[seen:at].rstrip(" \t")
+            seen = at + len(name)
+            if before.endswith(";"):
+                end = cookies.find(";", seen)
+                yield cookies[seen : None if end < 0 else end].rstrip(" \t")
 
     def field(self, endpoint: Endpoint, *, secure: bool) -> tuple[str, str]:
         """Return the Set-Cookie field for a client of `endpoint`; `secure` if the client came over TLS."""

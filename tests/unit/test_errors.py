@@ -15,6 +15,8 @@ PROMISED = {
     "client_body_timeout": 408,
     "client_gone": 499,
     "no_endpoints": 503,
+    "no_healthy": 503,
+    "all_draining": 503,
     "dns_failure": 502,
     "connect_refused": 502,
     "connect_timeout": 504,

@@ -109,16 +109,25 @@ def test_what_is_not_its_value_is_unknown(two: Two, field: str) -> None:
     assert made.endpoint(field.format(value(made, two[0]))) is None
 
 
+def test_a_field_with_thousands_of_our_name_is_not_read_to_its_end(two: Two) -> None:
+    made = cookies(*two)
+    mine = f"lbg={value(made, two[0])}"
+    assert made.endpoint("lbg=x; " * 15 + mine) is two[0]
+    assert made.endpoint("lbg=x; " * 16 + mine) is None
+
+
 def test_the_value_of_an_endpoint_that_is_gone_is_unknown(two: Two) -> None:
     told = value(cookies(*two), two[0])
     assert cookies(two[1]).endpoint(f"lbg={told}") is None
 
 
-def test_a_name_is_no_pattern(two: Two) -> None:
-    made = cookies(*two, cookie="l.b|g*")
+@pytest.mark.parametrize("name", ["l.b", "l*b", "l|b", "^lb$"])
+def test_a_name_is_no_pattern(two: Two, name: str) -> None:
+    made = cookies(*two, cookie=name)
     told = value(made, two[0])
-    assert made.endpoint(f"l.b|g*={told}") is two[0]
-    assert made.endpoint(f"lxb={told}") is None
+    assert made.endpoint(f"{name}={told}") is two[0]
+    for other in ("lxb", "lb", "b", "l"):
+        assert made.endpoint(f"{other}={told}; {name}=1") is None
 
 
 @pytest.mark.parametrize(
