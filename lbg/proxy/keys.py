@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -61,15 +61,18 @@ def _route(environ: Environ) -> bytes | None:
     return record.route.name.encode() if record.route is not None else None
 
 
-@lru_cache(maxsize=4096)
 def client_network(address: str) -> bytes:
     """Return what stands for the client: its IPv4 address, or the /64 of its IPv6 address."""
+    # An IPv4 address has one spelling here, given by the kernel or by `Forwarding.client`.
+    return _network(address) if ":" in address else address.encode("utf-8", "replace")
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> bytes:
     try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
+        parsed = IPv6Address(address.partition("%")[0])
+    except ValueError:  # a peer on a Unix socket is "unix:"
         return address.encode("utf-8", "replace")
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed).encode("ascii")
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped).encode("ascii")
     network = int(parsed) >> _HOST_BITS << _HOST_BITS
