@@ -24,7 +24,7 @@ _BITS: Final = {IPv4Address: 32, IPv6Address: 128}
 _MAPPED: Final = 96  # bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
 # A path without these looks the same to every backend.
 _AMBIGUOUS: Final = ("//", "/.", ";", "\\", "%2F")
-_LONGEST: Final = 4096  # characters of an ambiguous path that is looked into; there are dozens of readings
+_LONGEST: Final = 2048  # characters of an ambiguous path that is looked into; there are dozens of readings
 _SLASHES: Final = re.compile(r"/{2,}")
 _PARAMETERS: Final = re.compile(r";[^/]*")
 
@@ -103,7 +103,7 @@ class Networks:
     def allow(self, client: str) -> bool:
         """Return whether `client`, an address or "unix:", may come."""
         try:
-            address = ip_address(client.partition("%")[0])
+            address = ip_address(client)
         except ValueError:
             return self._default
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
@@ -131,23 +131,30 @@ def _prefix(network: Network) -> tuple[type[IPv4Address | IPv6Address], int, int
 def readings(raw: str) -> set[str] | None:
     r"""Return the paths that backends may make of the path part of a target, decoded; None for too long ones.
 
-    They differ in whether `%2F` is a slash, `\` one too, empty segments count, `;` begins parameters,
-    and dot segments are resolved before or after all that.
+    They differ in whether and in which order parameters end at a slash, `%2F` and `\` become slashes, empty
+    segments go, and dot segments are resolved.
     """
     kept = unescaped_path(raw)
     if not any(mark in kept for mark in _AMBIGUOUS):
         return {kept}
     if len(raw) > _LONGEST:
         return None
-    path = kept.replace("%2F", "/")
-    found = {kept, path, path.replace("\\", "/")}
-    for change in (_without_parameters, _merged, _resolved, _merged):
+    found = {kept}
+    for change in _CHANGES:
         found |= {change(each) for each in found}
     return found
 
 
 def _without_parameters(path: str) -> str:
     return _PARAMETERS.sub("", path)
+
+
+def _with_slashes(path: str) -> str:
+    return path.replace("%2F", "/")
+
+
+def _without_backslashes(path: str) -> str:
+    return path.replace("\\", "/")
 
 
 def _merged(path: str) -> str:
@@ -166,3 +173,14 @@ def _resolved(path: str) -> str:
     if segments[-1] in {".", ".."}:
         kept.append("")
     return "/".join(kept)
+
+
+_CHANGES: Final = (
+    _without_parameters,
+    _with_slashes,
+    _without_backslashes,
+    _without_parameters,
+    _merged,
+    _resolved,
+    _merged,
+)

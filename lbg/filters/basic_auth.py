@@ -29,6 +29,7 @@ _CONTROLS: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _REMEMBERED: Final = 4096  # credentials that were right
 _AT_ONCE: Final = 2  # checks; each takes about 50 ms of a core and 32 MB
 _WAITING: Final = 64
+_PATIENCE: Final = 5.0  # seconds that a request waits for its check
 _LATER: Final = (("Retry-After", "1"),)
 
 
@@ -107,12 +108,13 @@ class Checks:
         self._waiting = 0
 
     def matches(self, stored: str, password: str) -> bool:
-        """Return whether `password` is the one of a hash. Raises LocalReply when too many wait for that."""
+        """Return whether `password` is the one of a hash. Raises LocalReply when there is no time for it."""
         if self._waiting >= _WAITING:
-            raise LocalReply("queue_full", "Too many passwords are being checked.", headers=_LATER)
+            raise _too_many()
         self._waiting += 1
         try:
-            self._free.acquire()
+            if not self._free.acquire(timeout=_PATIENCE):
+                raise _too_many()
         finally:
             self._waiting -= 1
         try:
@@ -123,6 +125,10 @@ class Checks:
         # Not when we stop waiting: a client that leaves does not end the thread.
         result.rawlink(lambda _: self._free.release())
         return bool(result.get())
+
+
+def _too_many() -> LocalReply:
+    return LocalReply("rate_limited", "Too many passwords are being checked.", headers=_LATER)
 
 
 _CHECKS: Final = Checks()

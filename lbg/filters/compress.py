@@ -67,7 +67,7 @@ class Compress:
         self._level = config.level
         self._min_size = max(config.min_size, 1)
         patterns = "|".join(re.escape(kind).replace(r"\*", "[^/]*") for kind in config.types)
-        self._types = re.compile(patterns, re.IGNORECASE)
+        self._types = re.compile(patterns)
         offered = tuple(self._makers)
         self._coding = _remembering(lambda accepted: best_coding(accepted, offered))
         self._listed = _remembering(self._is_listed)

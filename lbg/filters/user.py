@@ -90,6 +90,8 @@ class UserFilter:
                 return HookBody(visit, result, answer)
         except HookFailed as failure:
             visit.end()
+            if visit.begun:
+                raise
             return answer(failure)
         except BaseException:
             visit.end()
@@ -118,7 +120,7 @@ class UserFilter:
     def _answer(
         self, environ: Environ, start_response: StartResponse, failure: HookFailed
     ) -> Iterable[bytes]:
-        """Answer in place of the middleware. Raises `failure` when the head was sent."""
+        """Answer in place of the middleware, which may have called start_response already."""
         info = type(failure), failure, failure.__traceback__
 
         def restart(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:

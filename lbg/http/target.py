@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # RFC 3986 section 3.2 less userinfo: reg-name or IPv4, or an IP literal, then a port. No comma either:
-# that is how a CGI-like server joins two Host fields into one.
+# that is how a CGI-like server joins two Host fields into one. No escapes of ASCII: a backend that decodes
+# them could see another name than routing did.
 _AUTHORITY: Final = re.compile(
-    r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+(?::[0-9]{1,5})?"
+    r"(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[89A-Fa-f][0-9A-Fa-f])+(?::[0-9]{1,5})?"
     r"|\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9\-._~]+)?\](?::[0-9]{1,5})?"
 )
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
@@ -21,8 +22,9 @@ _SLASHES: Final = re.compile(r"/{2,}")
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _DOTS: Final = frozenset({".", ".."})
 _REMEMBERED: Final = 1024
-_READINGS: Final = 64
-_AMBIGUOUS: Final = 8192  # bytes of a path that can be read in more than one way; what servers take as a rule
+_READINGS: Final = 32
+_LONGEST: Final = 4096  # bytes of a path that can be read in more than one way
+_AMBIGUOUS: Final = ("//", "/.", ";", "\\", "%2F")
 
 _known_authorities: Final[set[str]] = set()
 
@@ -92,6 +94,11 @@ def readings(raw: str) -> frozenset[str]:
     slipped past. There are none, either, for a long path or for one with more readings than any
     honest path has, since each of them costs time.
     """
+    plain = unescaped_path(raw)
+    if not any(mark in plain for mark in _AMBIGUOUS):
+        return frozenset({plain})
+    if len(raw) > _LONGEST:
+        return frozenset()
     todo = [(raw, False)]
     found = set(todo)
     while todo:
@@ -102,8 +109,6 @@ def readings(raw: str) -> frozenset[str]:
             if step not in found:
                 found.add(step)
                 todo.append(step)
-        if len(found) > 2 and len(raw) > _AMBIGUOUS:
-            return frozenset()
     return frozenset(path for path, decoded in found if decoded)
 
 

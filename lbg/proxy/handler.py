@@ -7,10 +7,11 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from lbg.errors import ClientGone, LocalReply
-from lbg.http.target import host_name, routing_path, unescaped_path
+from lbg.http.target import host_name, routing_path
 from lbg.proxy.cgi import target_of
 from lbg.proxy.forwarder import ALLOW, Forwarder
 from lbg.proxy.record import Record
+from lbg.routing.lookup import find_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,24 +64,23 @@ class ProxyHandler:
         method = environ["REQUEST_METHOD"]
         if method in _NOT_FORWARDED:
             raise LocalReply("bad_request", f"{method} is not allowed here.", status=405, headers=(ALLOW,))
-        target = environ.get("lbg.raw_target") or target_of(environ)
+        target = environ.get("lbg.raw_target") or _checked(target_of(environ))
         if self._only is not None and b"." not in target and b"%" not in target:
             return self._only
-        path = target.partition(b"?")[0].decode("latin-1")
-        normalised = routing_path(path)
-        if normalised is None:
-            raise LocalReply("bad_request", "The path of the request leaves the root.")
+        raw_path = target.partition(b"?")[0].decode("latin-1")
+        if self._only is not None and routing_path(raw_path) is not None:
+            return self._only
         host = environ.get("HTTP_HOST")
-        host = host_name(host) if host else ""
-        route = self._table.match(host, normalised, environ)
-        if route is None:
-            raise LocalReply("no_route", "No route leads from this host and path to a backend.")
-        if normalised is not path and self._table.match(host, unescaped_path(path), environ) is not route:
-            # The backend resolves dots by its own rules: what looks different to it must not pass.
-            raise LocalReply("bad_request", "The path of the request leaves its route.")
-        record.path = normalised
+        route, record.path = find_route(self._table, host_name(host) if host else "", raw_path, environ)
         clients = self._replies.clients
         record.client = clients.address(environ)
         if clients.secure(environ):
             record.scheme = "https"
         return route
+
+
+def _checked(target: bytes) -> bytes:
+    """Return a target that another server let pass. Raises LocalReply for one that ours would not."""
+    if b"#" in target or not (target.startswith(b"/") or target == b"*"):
+        raise LocalReply("bad_request", "The request target is malformed.")
+    return target

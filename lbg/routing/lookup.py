@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lbg.errors import LocalReply
-from lbg.http.target import routing_path
+from lbg.http.target import readings, routing_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,11 @@ def find_route(table: RouteTable, host: str, raw_path: str, environ: Mapping[str
     route = table.match(host, path, environ)
     if route is None:
         raise LocalReply("no_route", "No route leads from this host and path to a backend.")
-    if path is not raw_path and not table.confines(route, host, raw_path, environ):
+    if path is not raw_path:
         # The backend reads the path by its own rules: what may look different to it must not pass.
-        raise LocalReply("bad_request", "The path of the request leaves its route.")
+        others = readings(raw_path)
+        if not others or any(
+            other != path and table.match(host, other, environ) is not route for other in others
+        ):
+            raise LocalReply("bad_request", "The path of the request leaves its route.")
     return route, path

@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lbg.http.target import readings
 from lbg.routing.conditions import conditions_of
 from lbg.routing.path_index import Candidate, PathIndex, path_of
 from lbg.routing.route import Route, routes_of
@@ -65,14 +64,6 @@ class RouteTable:
                 if route is not None:
                     return route
         return None
-
-    def confines(self, route: Route, host: str, raw_path: str, environ: Mapping[str, Any]) -> bool:
-        """Return whether `raw_path` leads to `route` in whatever way the backend reads it.
-
-        A path of which `routing_path` gives back the very object needs no such look.
-        """
-        paths = readings(raw_path)
-        return bool(paths) and all(self.match(host, path, environ) is route for path in paths)
 
     def explain(self, host: str, path: str, environ: Mapping[str, Any]) -> Iterator[Verdict]:
         """Yield a verdict on each route that `match` considers; the one it takes comes last."""

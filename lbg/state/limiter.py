@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
@@ -27,8 +26,6 @@ from lbg.state.layout import CELL
 from lbg.state.limit_table import half, limit_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lbg.state.bucket_memory import BucketMemory
     from lbg.state.gcra import Rate
 
@@ -36,7 +33,7 @@ _LONGEST_BAN: Final = 3600_000_000_000  # ns
 _REMEMBERED: Final = 3600_000_000_000  # ns after a ban in which another one is its successor
 _KEYS: Final = 4096  # whose digests are remembered
 _LONG: Final = 64  # bytes of a key that is worth remembering
-_ALL: Final = range(WAYS)
+_NEVER: Final = 1 << 64  # later than any time
 
 _TATS: Final = int(Part.TATS)
 _SEEN: Final = int(Part.SEEN)
@@ -130,15 +127,21 @@ class Limiter:
 
     def hit(self, key: bytes, now: int) -> Decision:
         """Decide on a request that came at `now`, CLOCK_MONOTONIC ns. Raises OSError without locks."""
-        base, digest = self._places.get(key) or self._place(key)
+        known = self._places.get(key)
+        base, digest = known or self._place(key)
         view, start = self._view, base * CELL
         self._enter(base)
         try:
             at = self._find(digest, start, start + DIGEST * WAYS)
-            way = (at - start) // DIGEST if at >= 0 else self._take(base, digest, now)
-            if way < 0:
-                view[self._counts + Count.UNCOUNTED] += 1
-                return _PASSED, now
+            if at >= 0:
+                way = (at - start) // DIGEST
+                if known is None:
+                    self._remember(key, base, digest)
+            else:
+                way = self._take(base, digest, now)
+                if way < 0:
+                    view[self._counts + Count.UNCOUNTED] += 1
+                    return _PASSED, now
             view[base + _SEEN + way] = now
             if view[base + _HELD + way] > now:
                 until = view[base + _ROWS + way * ROW + _UNTIL]
@@ -172,21 +175,24 @@ class Limiter:
     def _place(self, key: bytes) -> tuple[int, bytes]:
         """Return the first cell of the set of a key, and its digest."""
         digest = self._digest(key)
-        place = rate_set(int.from_bytes(digest[CELL:], sys.byteorder) % SETS), digest
+        return rate_set((digest[0] << 8 | digest[1]) % SETS), digest
+
+    def _remember(self, key: bytes, base: int, digest: bytes) -> None:
+        """Spare the next request of a key that comes again the digest."""
         if len(key) <= _LONG:
             if len(self._places) >= _KEYS:
                 self._places.clear()
-            self._places[key] = place
-        return place
+            self._places[key] = base, digest
 
     def _take(self, base: int, digest: bytes, now: int) -> int:
         """Return the way that a key has from now on, -1 when all are taken by banned ones."""
         view = self._view
-        tats = view[base + _TATS : base + _TATS + WAYS].tolist()
+        times = view[base + _TATS : base + _ROWS].tolist()
+        tats = times[:WAYS]
         earliest = min(tats)
         way = tats.index(earliest)
-        if earliest > now or view[base + _HELD + way] > now:
-            way = self._vacate(base, tats, now)
+        if earliest > now or times[2 * WAYS + way] > now:
+            way = self._vacate(base, times, now)
         if way >= 0:
             # First whoever had the place begins anew, so that nobody gets it from another.
             view[base + _HELD + way] = view[base + _TATS + way] = 0
@@ -194,22 +200,25 @@ class Limiter:
             self._memory.memory[start : start + DIGEST] = digest
         return way
 
-    def _vacate(self, base: int, tats: list[int], now: int) -> int:
-        """Return a way whose time has passed, else the unbanned one that did not come for longest."""
+    def _vacate(self, base: int, times: list[int], now: int) -> int:
+        """Return a way whose time has passed, else the unbanned one that did not come for longest.
+
+        `times` are all TATS, SEEN and HELD of the set.
+        """
         view = self._view
-        ways: Iterable[int] = _ALL
-        held = view[base + _HELD : base + _HELD + WAYS].tolist()
+        seen, held = times[WAYS : 2 * WAYS], times[2 * WAYS :]
         if max(held) > now:
-            for way in _ALL:
-                if tats[way] <= now and held[way] <= now:
+            for way in range(WAYS):
+                if times[way] <= now and held[way] <= now:
                     return way
             until = view[base + _ROWS + _UNTIL : base + _ROWS + WAYS * ROW : ROW].tolist()
-            ways = [way for way in _ALL if held[way] <= now or until[way] <= now]
-            if not ways:
+            for way in range(WAYS):
+                if held[way] > now and until[way] > now:
+                    seen[way] = _NEVER
+            if min(seen) == _NEVER:
                 return -1
         view[self._counts + Count.EVICTIONS] += 1
-        seen = view[base + _SEEN : base + _SEEN + WAYS].tolist()
-        return min(ways, key=seen.__getitem__)
+        return seen.index(min(seen))
 
     def _reject(self, base: int, way: int, key: bytes, digest: bytes, now: int) -> int:
         """Count a rejection; return until when the key is banned from now on, 0 when it is not."""

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from lbg.state.gcra import Rate, advance
 from tests.conftest import StartLbg
 from tests.support.backend import Backend
 from tests.support.backend_connection import BackendConnection
@@ -28,6 +29,7 @@ UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+SECOND = 1_000_000_000
 WORKERS = 4
 BANS: dict[str, object] = {"rate": "1/h", "burst": 2, "ban_after": 3, "ban": 600.0}
 
@@ -65,11 +67,11 @@ def _command(process: LbgProcess, *arguments: str) -> subprocess.CompletedProces
 
 
 class _Hammer:
-    """One client on many connections that sends a request each millisecond, all in all, for so many seconds."""
+    """One client that sends a request each millisecond for so many seconds, over many connections."""
 
     def __init__(self, process: LbgProcess, seconds: float, connections: int = 20) -> None:
         self.answers: list[RawResponse] = []
-        self.took = 0.0
+        self.times: list[float] = []
         begun = time.monotonic()
         threads = [
             threading.Thread(target=self._send, args=(process, begun + number / 1000, seconds, connections))
@@ -88,7 +90,17 @@ class _Hammer:
                 time.sleep(max(0.0, due - time.monotonic()))
                 client.send(GET)
                 self.answers.append(client.read_response())
+                self.times.append(time.monotonic())
                 due += connections / 1000
+
+
+def _due(times: list[float]) -> int:
+    """Return how many of the requests at these times may pass, 100 a second."""
+    rate, tat, passed = Rate.of(100, SECOND, 20), 0, 0
+    for moment in sorted(times):
+        tat, early = advance(tat, round(moment * SECOND), rate.interval, rate.tolerance)
+        passed += not early
+    return passed
 
 
 def test_four_workers_let_a_hundred_a_second_through_together(lbg: StartLbg) -> None:
@@ -99,7 +111,8 @@ def test_four_workers_let_a_hundred_a_second_through_together(lbg: StartLbg) -> 
         rejected = [answer for answer in hammer.answers if answer.status == 429]
         assert len(passed) + len(rejected) == len(hammer.answers) > 5000
         assert len(passed) <= 21 + 100 * hammer.took
-        assert abs(len(passed) - 1000 * hammer.took / 10.0) <= 30
+        # 1,000 where each request went out when it was due, fewer where the machine was too busy for that.
+        assert abs(len(passed) - _due(hammer.times)) <= 30
         assert {answer.get("retry-after") for answer in rejected} == {"1"}
         assert {_reason(answer) for answer in rejected} == {"rate_limited"}
         assert {answer.get("ratelimit-policy") for answer in hammer.answers} == {'"default";q=100;w=1'}
@@ -127,6 +140,22 @@ def _ban(process: LbgProcess, client: str) -> None:
     answer = _ask(process, client)
     assert _reason(answer) == "banned"
     assert 590 < int(answer.get("retry-after") or 0) <= 600
+
+
+def _kill_workers(process: LbgProcess) -> list[int]:
+    """Kill all proxy workers and return which they were."""
+    killed = process.worker_pids("proxy")
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    return killed
+
+
+def _replaced(process: LbgProcess, *gone: int) -> None:
+    """Wait until others serve in place of these workers."""
+    eventually(
+        lambda: not {*gone} & {*pids(process, "proxy", WORKERS)}, timeout=15.0, what="other workers to serve"
+    )
+    booted(process)
 
 
 def _banned(process: LbgProcess) -> list[str]:
@@ -164,12 +193,10 @@ def test_a_ban_is_of_an_ipv6_network_of_64_bits(banning: LbgProcess) -> None:
 def test_bans_and_rates_outlive_a_reload_and_an_upgrade_and_dead_workers(banning: LbgProcess) -> None:
     _ban(banning, "192.0.2.1")
     assert _codes(banning, 2, "192.0.2.2") == [200] * 2
-    for pid in banning.worker_pids("proxy"):
-        os.kill(pid, signal.SIGKILL)
-    before = set(pids(banning, "proxy", WORKERS))
+    _replaced(banning, *_kill_workers(banning))
+    before = banning.worker_pids("proxy")
     banning.send_signal(signal.SIGHUP)
-    eventually(lambda: not before & set(pids(banning, "proxy", WORKERS)), timeout=15.0, what="new workers")
-    booted(banning)
+    _replaced(banning, *before)
     assert _reason(_ask(banning, "192.0.2.1")) == "banned"
     assert _banned(banning) == ["192.0.2.1"]
     banning.send_signal(signal.SIGUSR2)
@@ -192,8 +219,8 @@ def test_a_secret_key_is_listed_by_its_digest(lbg: StartLbg, backend: Backend) -
     assert "very-secret" not in process.log()
 
 
-def test_under_another_server_a_limit_is_of_each_process(lbg: StartLbg, backend: Backend) -> None:
-    process = lbg(_limited(backend.url, rate="1/h", burst=1), workers=1, worker_class="gevent")
+def test_the_stock_workers_of_gunicorn_share_limits_as_well(lbg: StartLbg, backend: Backend) -> None:
+    process = lbg(_limited(backend.url, rate="1/h", burst=1), worker_class="gevent")
     assert _codes(process, 4) == [200, 200, 429, 429]
 
 
@@ -258,11 +285,9 @@ def test_what_a_killed_worker_had_in_flight_is_free(lbg: StartLbg, backend: Back
     with _waiting(process, 8) as clients:
         eventually(lambda: doors.waiting == 8, what="all to wait")
         assert _codes(process, 1) == [429]
-        for pid in process.worker_pids("proxy"):
-            os.kill(pid, signal.SIGKILL)
+        killed = _kill_workers(process)
         assert [_outcome(client) for client in clients] == [0] * 8
-        pids(process, "proxy", WORKERS)
-        booted(process)
+        _replaced(process, *killed)
         with _waiting(process, 12) as others:
             eventually(lambda: doors.waiting == 16, what="as many again to be let in")
             doors.opened.set()

@@ -64,3 +64,16 @@ def test_python_that_cannot_be_loaded_is_a_problem_of_its_line(command, tmp_path
         "",
         'lbg.toml:5: routes[0].filters[1].use: module "hooks" has no attribute "tga", did you mean "tag"?\n',
     )
+
+
+def test_what_keeps_a_check_from_being_made_is_told(command, tmp_path, monkeypatch):
+    def verify(*_):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    (tmp_path / "lbg.toml").write_text('[pools.api]\nendpoints = ["http://a"]\nbalance = "hooks:policy"\n')
+    monkeypatch.setattr("lbg.hooks.verify.verify", verify)
+    assert command("check") == (
+        2,
+        "",
+        "lbg check: no process can be started: resource temporarily unavailable\n",
+    )

@@ -12,7 +12,16 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:
 FORBIDDEN = ("ssl", "requests", "urllib3", "dns", "flask", "gevent", "gunicorn", "typer", "asyncio")
 
 
-@pytest.mark.parametrize("module", ["lbg.config.load", "lbg.config.snapshot", "lbg.net.address"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "lbg.config.load",
+        "lbg.config.references",
+        "lbg.config.snapshot",
+        "lbg.hooks.verify",
+        "lbg.net.address",
+    ],
+)
 def test_the_master_can_import_it_without_ssl_or_gevent(module):
     command = [sys.executable, "-c", PROGRAM, module, *FORBIDDEN]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []

@@ -320,6 +320,7 @@ path = "x"
         'lbg.toml:5: pools.api.retry.atempts: unknown key, did you mean "attempts"?',
         "lbg.toml:6: pools.web.endpoints: missing, this key is required",
         'lbg.toml:8: routes[0].pool: there is no pool named "wep", did you mean "web"?',
+        "lbg.toml:9: routes[1]: expected one of pool, split, redirect, respond and maintenance",
         'lbg.toml:10: routes[1].path: expected a path that starts with "/", without query or spaces, got "x"',
         'lbg.toml:11: loog: unknown key, did you mean "log"?',
         'LBG_LOG__LEVEL: log.level: expected "debug", "info", "warning" or "error", got "x"',

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,33 @@ def test_a_damaged_document_is_refused(snapshot):
     for damaged in (b"", b"{}", b"[]", b"1", b"\xff", document[:-1], json.dumps(changed).encode()):
         with pytest.raises(ValueError):
             from_document(damaged)
+
+
+BLOCKS = re.findall(
+    r"```toml\n(.*?)```", (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(), re.DOTALL
+)
+
+
+@pytest.fixture
+def everything():
+    """The data of a configuration with every key that is documented, which is every key."""
+    first, *others = map(tomllib.loads, BLOCKS)
+    return {**first, "routes": [route for block in (first, *others) for route in block["routes"]]}
+
+
+def test_a_configuration_with_every_key_reads_back_equal(everything):
+    snapshot = Snapshot.of(Config.model_validate(everything), 1, "lbg.toml")
+    assert from_document(to_document(snapshot)) == snapshot
+
+
+def test_neither_the_order_of_keys_nor_a_short_form_changes_the_digest(everything):
+    digest = digest_of(Config.model_validate(everything))
+    assert digest_of(Config.model_validate(turned(everything))) == digest
+    written_out = Config.model_validate(everything).model_dump(mode="json")
+    assert digest_of(Config.model_validate(written_out)) == digest
+
+
+def turned(value):
+    if isinstance(value, dict):
+        return {key: turned(inner) for key, inner in reversed(value.items())}
+    return [turned(inner) for inner in value] if isinstance(value, list) else value

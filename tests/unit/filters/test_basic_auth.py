@@ -37,6 +37,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     check = basic_auth.check_password_hash
 
     def noting(stored: str, password: str) -> bool:
+        assert stored in USERS.values()
         passwords.append(password)
         return check(stored, password)
 
@@ -240,9 +241,21 @@ def test_too_many_checks_are_refused(held: Callable[[], None], monkeypatch: pyte
     gevent.sleep(0)
     with pytest.raises(LocalReply) as raised:
         checks.matches("", "")
-    assert (raised.value.status, raised.value.headers) == (503, (("Retry-After", "1"),))
+    assert (raised.value.status, raised.value.headers) == (429, (("Retry-After", "1"),))
     held()
     gevent.joinall(waiting)
+
+
+def test_nobody_waits_long_for_a_check(held: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basic_auth, "_PATIENCE", 0.01)
+    checks = Checks()
+    running = [gevent.spawn(checks.matches, "", "") for _ in range(basic_auth._AT_ONCE)]
+    gevent.sleep(0)
+    with pytest.raises(LocalReply):
+        checks.matches("", "")
+    assert checks._waiting == 0
+    held()
+    assert [each.get(timeout=10) for each in running] == [True] * basic_auth._AT_ONCE
 
 
 def test_a_client_that_leaves_does_not_make_room_before_its_check_ends(held: Callable[[], None]) -> None:
@@ -258,7 +271,7 @@ def test_a_client_that_leaves_does_not_make_room_before_its_check_ends(held: Cal
 def test_a_refusal_for_lack_of_room_reaches_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(basic_auth, "_WAITING", 0)
     answer = _ask(_basic("ann", "secret"))
-    assert (answer.code, answer.reason, answer.values("retry-after")) == (503, "queue_full", ["1"])
+    assert (answer.code, answer.reason, answer.values("retry-after")) == (429, "rate_limited", ["1"])
 
 
 @pytest.mark.parametrize(

@@ -132,12 +132,12 @@ def test_a_body_that_passed_the_limit_gives_nothing_more(size: int) -> None:
     for _ in range(3):
         with pytest.raises(RequestError):
             limited.read_some()
-    limited = LimitedInput(BytesIO(b"x" * 100), 10)
-    for _ in range(3):
+    rest = BytesIO(b"x" * 100)
+    limited._source = rest
+    for take in (limited.read, limited.readline):
         with pytest.raises(RequestError):
-            limited.read(11)
-    with pytest.raises(RequestError):
-        limited.read(size)
+            take(size)
+    assert rest.tell() == 0
 
 
 def test_pieces_of_our_server_are_counted_as_they_come() -> None:

@@ -62,10 +62,13 @@ def test_no_more_is_read_than_it_is_worth() -> None:
 
 
 @pytest.mark.parametrize("script", [[CHUNKED, b"4\r\nbo", b""], [HEAD + b"Content-Length: 4\r\n\r\nbo", b""]])
-def test_a_cut_body_is_the_endpoints_fault_and_nobody_elses(script: list[bytes]) -> None:
+def test_a_cut_body_is_the_endpoints_fault_and_nobody_elses(
+    script: list[bytes], capfd: pytest.CaptureFixture[str]
+) -> None:
     (failure,) = discarded(*script).lease.ends
     assert failure is not None
     assert failure.reason.code == "upstream_cut_body"
+    assert capfd.readouterr().err == ""
 
 
 def _slow(stream: Stream) -> None:

@@ -269,6 +269,16 @@ def test_listed_fields_go_there_unless_connection_ends_them_here() -> None:
         assert (shop.other.received[0].values("x-a"), shop.other.received[0].values("x-b")) == ([], ["1"])
 
 
+def test_where_the_client_is_goes_there_whatever_is_listed() -> None:
+    with site(YES, request_headers=["X-A"]) as shop:
+        fields = [("X-Forwarded-For", "203.0.113.9"), ("X-Request-Id", "abc"), ("X-Forwarded-Prefix", "/p")]
+        shop.ask("/", *fields, peer="10.0.0.1")
+        asked = shop.other.received[0]
+        assert asked.values("x-forwarded-for") == ["203.0.113.9, 10.0.0.1"]
+        assert asked.values("x-forwarded-prefix") == ["/p"]
+        assert asked.values("x-request-id") == ["abc"]
+
+
 @pytest.mark.parametrize(
     ("path", "target"),
     [

@@ -46,6 +46,13 @@ def test_the_body_is_handed_on_once_however_it_is_read(
     assert done == [BODY]
 
 
+@pytest.mark.parametrize("size", [-1, None])
+def test_a_chunked_body_that_is_read_in_one_is_handed_on_at_once(size: int | None) -> None:
+    body, done = kept(BytesIO(BODY), length=None)
+    body.read(size)
+    assert done == [BODY]
+
+
 @pytest.mark.parametrize("length", [len(BODY), None])
 @pytest.mark.parametrize(
     "read",

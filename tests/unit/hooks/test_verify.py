@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from time import monotonic
 
 import psutil
 import pytest
@@ -104,7 +105,9 @@ def test_a_module_that_exits_is_told_as_such(tmp_path: Path) -> None:
 def test_threads_that_a_module_leaves_behind_are_not_waited_for(tmp_path: Path) -> None:
     code = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\ndef tag(): ...\n"
     module(tmp_path, "threaded", code)
-    assert verify(["threaded:tag"], tmp_path, timeout=10.0) == {}
+    began = monotonic()
+    assert verify(["threaded:tag"], tmp_path, timeout=50.0) == {}
+    assert monotonic() - began < 40.0
 
 
 def test_a_child_that_somebody_else_has_reaped_is_no_problem(

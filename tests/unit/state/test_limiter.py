@@ -59,11 +59,17 @@ def test_a_long_key_is_as_good_as_a_short_one(limits: Limits) -> None:
     assert outcomes(limiter, b"a" * 70_001, START, 1) == [PASSED]
 
 
+def test_a_key_that_comes_once_is_not_remembered(limits: Limits) -> None:
+    limiter = limits.limiter()
+    limiter.hit(b"a", START)
+    assert limiter._places == {}
+
+
 def test_the_digests_that_are_remembered_are_bounded(limits: Limits) -> None:
     limiter = limits.limiter()
     for number in range(10_000):
-        limiter.hit(b"%d" % number, START)
-    limiter.hit(b"long" * 100, START)
+        outcomes(limiter, b"%d" % number, START, 2)
+    outcomes(limiter, b"long" * 100, START, 2)
     assert 0 < len(limiter._places) <= 4096
     assert max(map(len, limiter._places)) <= 64
 
