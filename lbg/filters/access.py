@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 from lbg.errors import LocalReply
-from lbg.http.target import routing_path, unescaped_path
+from lbg.http.target import readings, routing_path
 from lbg.proxy.cgi import target_of
 from lbg.routing.conditions import text_of
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 _REMEMBERED: Final = 4096  # clients
 _BITS: Final = {IPv4Address: 32, IPv6Address: 128}
 _MAPPED: Final = 96  # bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
-# A path without these looks the same to every backend.
-_AMBIGUOUS: Final = ("//", "/.", ";", "\\", "%2F")
-_LONGEST: Final = 2048  # characters of an ambiguous path that is looked into; there are dozens of readings
-_SLASHES: Final = re.compile(r"/{2,}")
-_PARAMETERS: Final = re.compile(r";[^/]*")
 
 
 class Access:
@@ -69,7 +64,7 @@ class Access:
         if raw == path and "%" not in raw and "\\" not in raw:
             return self._holds(path)
         others = readings(raw)
-        return others is None or any(map(self._holds, {path, *others}))
+        return not others or any(map(self._holds, {path, *others}))
 
     def _holds(self, path: str) -> bool:
         if self._paths and (path + "/").startswith(self._paths):
@@ -126,61 +121,3 @@ def _prefix(network: Network) -> tuple[type[IPv4Address | IPv6Address], int, int
         else:
             kind = IPv6Address
     return kind, length, number >> (_BITS[kind] - length)
-
-
-def readings(raw: str) -> set[str] | None:
-    r"""Return the paths that backends may make of the path part of a target, decoded; None for too long ones.
-
-    They differ in whether and in which order parameters end at a slash, `%2F` and `\` become slashes, empty
-    segments go, and dot segments are resolved.
-    """
-    kept = unescaped_path(raw)
-    if not any(mark in kept for mark in _AMBIGUOUS):
-        return {kept}
-    if len(raw) > _LONGEST:
-        return None
-    found = {kept}
-    for change in _CHANGES:
-        found |= {change(each) for each in found}
-    return found
-
-
-def _without_parameters(path: str) -> str:
-    return _PARAMETERS.sub("", path)
-
-
-def _with_slashes(path: str) -> str:
-    return path.replace("%2F", "/")
-
-
-def _without_backslashes(path: str) -> str:
-    return path.replace("\\", "/")
-
-
-def _merged(path: str) -> str:
-    return _SLASHES.sub("/", path)
-
-
-def _resolved(path: str) -> str:
-    """Return the path without dot segments; those that climb above the root are ignored (RFC 3986 5.2.4)."""
-    segments = path.split("/")
-    kept: list[str] = []
-    for segment in segments:
-        if segment == "..":
-            del kept[max(1, len(kept) - 1) :]
-        elif segment != ".":
-            kept.append(segment)
-    if segments[-1] in {".", ".."}:
-        kept.append("")
-    return "/".join(kept)
-
-
-_CHANGES: Final = (
-    _without_parameters,
-    _with_slashes,
-    _without_backslashes,
-    _without_parameters,
-    _merged,
-    _resolved,
-    _merged,
-)
