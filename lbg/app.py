@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lbg.config.load import Loaded, load
+from lbg.config.references import references
 from lbg.config.snapshot import Snapshot
 from lbg.control.app import ControlApp
 from lbg.filters.route_apps import RouteApps, pages_of
 from lbg.health.events import EventLog
 from lbg.health.fallback import Fallback
+from lbg.hooks.watchdog import WATCHDOG
 from lbg.http.forwarded import Forwarding
 from lbg.http.headers import ResponseRules
 from lbg.net.deadline import DEADLINES
@@ -58,11 +60,15 @@ class Companion(Protocol):
 class Application:
     """The WSGI callable: the proxy, or the control app for what came in by the admin listener."""
 
-    def __init__(self, proxy: ProxyHandler, control: ControlApp, admin: Bind, companion: Companion) -> None:
+    def __init__(
+        self, proxy: ProxyHandler, control: ControlApp, admin: Bind, companion: Companion, *, hooked: bool
+    ) -> None:
+        """`hooked` tells that code of the user runs here, which may block."""
         self._handle = proxy.handle
         self._control = control
         self._admin = admin
         self._companion = companion
+        self._hooked = hooked
         self._started_in = 0  # the process
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -80,6 +86,8 @@ class Application:
             return
         self._started_in = os.getpid()
         self._companion.start()
+        if self._hooked:
+            WATCHDOG.start()
 
     def stop(self) -> None:
         """End that; requests that are still open go on."""
@@ -177,7 +185,8 @@ def _build(published: Published, cells: Cells, worker: int, state: Path | None) 
     monitor = _monitor(published, cells, events, state) if controls else None
     explainer = Explainer(config, table, pools, cells) if controls else None
     control = ControlApp(published, cells, events, monitor, buckets, explainer)
-    return Application(proxy, control, config.admin.bind, monitor or fallback)
+    hooked = serves and bool(references(config))
+    return Application(proxy, control, config.admin.bind, monitor or fallback, hooked=hooked)
 
 
 def _monitor(published: Published, cells: Cells, events: EventLog, state: Path | None) -> Monitor:

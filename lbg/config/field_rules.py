@@ -66,7 +66,7 @@ def broken_request_fields(
 
 
 def broken_names(key: str, names: Iterable[str], fault: Callable[[str], str]) -> Iterator[Broken]:
-    """Yield the place and the sentence of each item of a list of names that is there twice, or has a fault."""
+    """Yield the place and the sentence of each name of a list that is there twice, or has a fault."""
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         reason = fault(name)

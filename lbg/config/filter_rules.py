@@ -55,7 +55,8 @@ def broken_filter_rules(written: Written[Section], *, underscores: bool) -> Iter
         case CorsConfig() as config:
             yield from _cors(config)
         case RequestIdConfig() as config:
-            if reason := _host(config.header) or own_field(config.header):
+            usual = config.header.lower() == "x-request-id"
+            if not usual and (reason := _untold(config.header, underscores=underscores)):
                 yield ("header",), reason
         case UserFilterConfig() as config:
             yield from _user(config)
@@ -73,7 +74,7 @@ def broken_chain_rules(uses: Mapping[int, str]) -> Iterator[Broken]:
 def _access(config: AccessConfig, written: Written[Section]) -> Iterator[Broken]:
     lists = written.has("allow", "deny")
     if not written.has(*_ACCESS):
-        if not written.wrong:
+        if not written.unknown:
             yield (), f"it denies nothing, expected {listed(_ACCESS, 'or')}"
     elif written.has("default") and not lists:
         yield ("default",), "only allow and deny heed it"

@@ -10,6 +10,7 @@ from lbg.config.problems import shown
 _SCRYPT = re.compile(r"scrypt:([0-9]{1,10}):([0-9]{1,3}):([0-9]{1,3})\$([!-#%-~]+)\$([0-9a-f]+)")
 _PBKDF2 = re.compile(r"pbkdf2:(sha1|sha224|sha256|sha384|sha512):([1-9][0-9]{0,6})\$([!-#%-~]+)\$([0-9a-f]+)")
 _SCRYPT_DIGITS: Final = 128
+_LEAST_N: Final = 1024  # for fewer, werkzeug gives OpenSSL too little memory
 _MOST_MEMORY: Final = 2**28  # bytes that one check may take
 _COMMAND: Final = (
     "python -c 'from getpass import getpass; from werkzeug.security import generate_password_hash;"
@@ -22,8 +23,10 @@ def checked_hash(text: str) -> str:
     if scrypt := _SCRYPT.fullmatch(text):
         n, r, p = map(int, scrypt.groups()[:3])
         digits = _SCRYPT_DIGITS
-        if n < 2 or n & (n - 1) or not r or not p or 128 * n * r * p > _MOST_MEMORY:
-            raise ValueError("expected scrypt:N:r:p with N a power of two, and 256 MiB at most for a check")
+        if n < _LEAST_N or n & (n - 1) or not r or not p or 128 * n * r * p > _MOST_MEMORY:
+            raise ValueError(
+                "expected scrypt:N:r:p with N a power of two from 1024, and 256 MiB at most to check"
+            )
         found = scrypt[5]
     elif pbkdf2 := _PBKDF2.fullmatch(text):
         digits = 2 * new(pbkdf2[1], usedforsecurity=False).digest_size
@@ -53,6 +56,8 @@ def parse_users(text: str) -> dict[str, str]:
         name, colon, hashed = line.partition(":")
         if not colon:
             raise ValueError(f"line {number}: expected name:hash")
+        if name in users:
+            raise ValueError(f"line {number}: {shown(name)} is there already")
         try:
             users[checked_name(name)] = checked_hash(hashed)
         except ValueError as error:

@@ -29,22 +29,20 @@ def broken_route_rules(route: Written[RouteConfig]) -> Iterator[Broken]:
 
 
 def _at_most_one(route: Written[RouteConfig], keys: Sequence[str]) -> Iterator[Broken]:
-    for key in route.has(*keys)[1:]:
-        first = route.has(*keys)[0]
-        yield (key,), f"{first} is there already, a route has at most one of {listed(keys)}"
+    given = route.has(*keys)
+    for key in given[1:]:
+        yield (key,), f"{given[0]} is there already, a route has at most one of {listed(keys)}"
 
 
 def _destination(route: Written[RouteConfig]) -> Iterator[Broken]:
-    if route.has(*_DESTINATIONS):
+    if route.has(*_DESTINATIONS) or route.unknown:
         return
-    if not route.has("maintenance") and not route.wrong:
-        yield (), f"expected one of {listed((*_DESTINATIONS, 'maintenance'))}"
     maintenance = route.section.maintenance
-    if maintenance is not None and maintenance.allow and not route.wrong:
-        yield (
-            ("maintenance", "allow"),
-            f"expected {listed(_DESTINATIONS, 'or')}, too, for those who may pass",
-        )
+    if not route.has("maintenance"):
+        yield (), f"expected one of {listed((*_DESTINATIONS, 'maintenance'))}"
+    elif maintenance is not None and maintenance.allow:
+        sentence = f"expected {listed(_DESTINATIONS, 'or')}, too, for those who may pass"
+        yield ("maintenance", "allow"), sentence
 
 
 def _conditions(route: Written[RouteConfig]) -> Iterator[Broken]:
@@ -91,24 +89,26 @@ def _strip_prefix(route: Written[RouteConfig]) -> Iterator[Broken]:
         return
     key = "path_exact" if route.section.path is None else "path"
     path = route.section.path or route.section.path_exact
-    if path is None:
+    if _stays_here(route):
+        yield ("strip_prefix",), "only routes to a pool heed it"
+    elif path is None:
         yield ("strip_prefix",), "expected path or path_exact, too, which begins with it"
     elif not f"{path}/".startswith(f"{prefix}/"):
         yield ("strip_prefix",), f"expected whole segments at the beginning of {key}, {shown(path)}"
-    yield from _forwarded(route, "strip_prefix")
 
 
-def _forwarded(route: Written[RouteConfig], key: str) -> Iterator[Broken]:
-    if route.has("redirect", "respond") and not route.has("pool", "split"):
-        yield (key,), "only routes to a pool heed it"
+def _stays_here(route: Written[RouteConfig]) -> bool:
+    return bool(route.has("redirect", "respond", "maintenance")) and not route.has("pool", "split")
 
 
 def _rewrite(route: Written[RouteConfig]) -> Iterator[Broken]:
     config = route.section.rewrite
     if config is None:
         return
-    yield from ((("rewrite", *path), sentence) for path, sentence in _rewritten(config, route))
-    yield from _forwarded(route, "rewrite")
+    if _stays_here(route):
+        yield ("rewrite",), "only routes to a pool heed it"
+    else:
+        yield from ((("rewrite", *path), sentence) for path, sentence in _rewritten(config, route))
 
 
 def _rewritten(config: RewriteConfig, route: Written[RouteConfig]) -> Iterator[Broken]:

@@ -27,6 +27,11 @@ class Written(Generic[S]):
             if key in keys and value is not None and value is not False
         ]
 
+    @property
+    def unknown(self) -> frozenset[str]:
+        """The keys that there are not, any of which may be a misspelt one."""
+        return self.wrong - type(self.section).model_fields.keys()
+
     def right(self, *keys: str) -> bool:
         """Return whether none of `keys` is wrong; they may be absent."""
         return self.wrong.isdisjoint(keys)

@@ -66,6 +66,8 @@ def check_fields(fields: Fields) -> None:
 
 
 def _check(key: str, value: object) -> None:
+    if not _TOKEN.fullmatch(_name(key)):
+        raise Unusable(f"set {key!a:.60}, which names no header field")
     if key in {"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"}:
         raise Unusable(f"set {key}, which WSGI calls {key[5:]}")
     if not isinstance(value, str):
@@ -74,8 +76,6 @@ def _check(key: str, value: object) -> None:
         raise Unusable(f"set {key} to a value with a line break or NUL")
     if not value.isascii() and any(ord(letter) > 255 for letter in value):
         raise Unusable(f"set {key} to a value with characters beyond Latin-1")
-    if not _TOKEN.fullmatch(_name(key)):
-        raise Unusable(f"set {key!a}, which names no header field")
 
 
 def apply(changes: Mapping[str, str | None], fields: Iterable[tuple[bytes, bytes]]) -> Fields:

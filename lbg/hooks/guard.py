@@ -22,7 +22,8 @@ log = logging.getLogger("lbg.hooks")
 
 Kind = Literal["failures", "slow", "blocked"]
 
-_QUIET: Final = 60.0  # seconds between two log lines of one kind about one hook
+_QUIET: Final = 60.0  # seconds between two log lines about one hook that are alike
+_DIFFERENT: Final = 100  # lines about one hook that are told from each other
 
 
 class HookFailed(LbgError):
@@ -68,7 +69,7 @@ class Guard:
         self.slow = 0
         self.blocked = 0
         self._tally = tally
-        self._notices: dict[Kind, _Notices] = {}
+        self._notices: dict[tuple[Kind, str], _Notices] = {}
 
     def __repr__(self) -> str:
         return f"<Guard {self.name} failures={self.failures} slow={self.slow} blocked={self.blocked}>"
@@ -80,18 +81,21 @@ class Guard:
         """
         return Stay(self).call(function, *args)
 
-    def fail(self, what: str) -> HookFailed:
-        """Count and log that the hook did wrong, and return that to be raised: `what` follows its name."""
+    def fail(self, what: str, about: str = "") -> HookFailed:
+        """Count and log that the hook did wrong, and return that to be raised: `what` follows its name.
+
+        `about` tells one fault from another, for `notice`.
+        """
         self._count("failures")
         sentence = f"{self.name} {what}"
-        self.notice("failures", logging.ERROR, sentence)
+        self.notice("failures", logging.ERROR, sentence, about)
         return HookFailed(sentence)
 
     def blame(self, error: BaseException) -> HookFailed:
         """Count and log that the hook raised `error`, or was ended by it; return what to raise instead."""
         what = f"was ended: {error}" if isinstance(error, HookStopped) else f"raised {told(error)}"
         place = place_of(error)
-        return self.fail(f"{what} ({place})" if place else what)
+        return self.fail(f"{what} ({place})" if place else what, f"{type(error).__name__} {place}")
 
     def took(self, seconds: float, *, blocked: bool) -> None:
         """Count a call that took long; that it blocked the worker was logged meanwhile."""
@@ -104,10 +108,15 @@ class Guard:
             sentence = f"{self.name} took {seconds:.3g} s, more than {self.slow_after:g} s"
             self.notice("slow", logging.WARNING, sentence)
 
-    def notice(self, kind: Kind, level: int, sentence: str) -> None:
-        """Log `sentence`, or count it as left out when the last of its kind was a short while ago."""
-        notices = self._notices.setdefault(kind, _Notices())
-        left_out = notices.admit(monotonic())
+    def notice(self, kind: Kind, level: int, sentence: str, about: str = "") -> None:
+        """Log `sentence`, or count it as left out when the last like it was a short while ago.
+
+        Alike are those of one kind about the same thing.
+        """
+        key = kind, about
+        if key not in self._notices and len(self._notices) >= _DIFFERENT:
+            key = kind, ""
+        left_out = self._notices.setdefault(key, _Notices()).admit(monotonic())
         if left_out is not None:
             more = f" ({left_out} more since the last such line)" if left_out else ""
             log.log(level, "%s%s", sentence, more)
@@ -119,7 +128,7 @@ class Guard:
 
 
 class _Notices:
-    """When the next line of a kind may be logged, and how many were left out since the last."""
+    """When the next line may be logged, and how many like it were left out since the last."""
 
     __slots__ = ("_left_out", "_next")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lbg.hooks.guard import stay_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from lbg.hooks.guard import Guard
 
@@ -21,17 +21,17 @@ class _Input:
     def __init__(self, source: Any) -> None:
         self._source = source
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def _call(self, method: str, *args: Any) -> Any:
         raise NotImplementedError
 
     def read(self, *size: int | None) -> bytes:
         """Return `size` bytes, fewer only at the end; everything without a size."""
-        data: bytes = self._call(self._source.read, *size)
+        data: bytes = self._call("read", *size)
         return data
 
     def readline(self, *size: int | None) -> bytes:
         """Return bytes to the next line feed, at most `size` of them."""
-        line: bytes = self._call(self._source.readline, *size)
+        line: bytes = self._call("readline", *size)
         return line
 
     def readlines(self, hint: int | None = -1, /) -> list[bytes]:
@@ -59,8 +59,9 @@ class OwnInput(_Input):
         super().__init__(source)
         self.begun = False
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def _call(self, method: str, *args: Any) -> Any:
         self.begun = True
+        function = getattr(self._source, method)
         stay = stay_at(sys._getframe())  # whichever hook reads: the body may have changed hands
         return function(*args) if stay is None else stay.outside(function, *args)
 
@@ -78,14 +79,14 @@ class HookInput(_Input):
         self._guard = guard
         self._left = length
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def _call(self, method: str, *args: Any) -> Any:
         wanted = args[0] if args else None
         if self._left is not None:
             size = self._left if wanted is None or wanted < 0 else min(wanted, self._left)
             args = (size,)
             if not size:
                 return b""
-        data = self._guard.call(function, *args)
+        data = self._guard.call(_do, self._source, method, args)
         if not isinstance(data, bytes):
             raise self._guard.fail(f"gave {type(data).__name__} as request body, expected bytes")
         if self._left is not None:
@@ -94,3 +95,7 @@ class HookInput(_Input):
                 relation = "more" if data else "fewer"
                 raise self._guard.fail(f"gave {relation} bytes of request body than its CONTENT_LENGTH says")
         return data
+
+
+def _do(source: Any, method: str, args: tuple[Any, ...]) -> Any:
+    return getattr(source, method)(*args)

@@ -30,7 +30,8 @@ _known_names: Final[set[str]] = set()
 class Visit(Stay):
     """What is known of the response while the middleware makes it.
 
-    `status` is `""` until somebody called start_response. `end` must be called once.
+    `status` is `""` until somebody called start_response; `begun` says that the head may have been sent.
+    `end` must be called once.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Visit(Stay):
         "_real_write",
         "_sent",
         "_silent",
+        "begun",
         "status",
     )
 
@@ -57,12 +59,13 @@ class Visit(Stay):
         self._sent = 0
         self._answered = False  # by the inner application
         self._silent: object = _END
+        self.begun = False
         self.status = ""
 
     def broke(self, what: str) -> HookFailed:
         """Count and log what the middleware did wrong just now, with its line; return what to raise."""
         place = place_in(sys._getframe())
-        return self.guard.fail(f"{what} ({place})" if place else what)
+        return self.guard.fail(f"{what} ({place})" if place else what, place)
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], None]:
         """Be `start_response` for the middleware."""
@@ -98,6 +101,7 @@ class Visit(Stay):
         """Send a piece of the body at once, as old applications do."""
         self.check(data)
         assert self._real_write is not None
+        self.begun = True
         self.outside(self._real_write, data)
 
     def wrap(self, result: Iterable[bytes]) -> Iterable[bytes]:
@@ -183,7 +187,7 @@ class InnerBody:
 class HookBody:
     """The middleware's body in the hands of the server.
 
-    A failure before the head was sent gives what `answer` returns instead; after that it raises HookFailed.
+    A failure before anything was sent gives what `answer` returns instead; after that it raises HookFailed.
     """
 
     __slots__ = ("_answer", "_result", "_visit")
@@ -201,9 +205,12 @@ class HookBody:
             iterator = visit.call(iter, self._result)
             while (piece := visit.call(next, iterator, _END)) is not _END:
                 visit.check(piece)
+                visit.begun = True
                 yield piece
             visit.check_end()
         except HookFailed as failure:
+            if visit.begun:
+                raise
             yield from self._answer(failure)
 
     def close(self) -> None:

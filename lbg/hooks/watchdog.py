@@ -2,12 +2,14 @@
 
 Under gevent one hook that computes or sleeps without yielding stops every request of its process. A
 native thread sees that the loop has not turned, looks at the stack of the loop's thread, and sends it a
-signal whose handler raises HookBlocked in the hook. That ends loops in Python, an unpatched
-`time.sleep` and a runaway regular expression. It cannot end C code that neither returns nor looks for
-signals, such as the arithmetic of huge numbers or a driver that waits in its own library: there the log names
-the hook, if that code releases the interpreter lock, and gunicorn's `timeout` ends the worker.
+signal whose handler names the hook in the log, and later raises HookBlocked in it. That ends loops in Python,
+an unpatched `time.sleep` and a runaway regular expression. It cannot end C code that neither returns nor
+looks for signals: a driver that waits in its own library is at least named by the thread, a long `sorted`
+or `json.loads` is not, since it keeps the interpreter lock. Those are left to gunicorn's `timeout`,
+which ends the worker.
 
-The handler may raise between any two steps of the hook's code, as KeyboardInterrupt does.
+The handler may raise between any two steps of the hook's code, as KeyboardInterrupt does. It raises nothing
+when the hook has left meanwhile: it looks at the stack it interrupts and at the clock, and trusts nobody.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ log = logging.getLogger("lbg.hooks")
 _LOOK: Final = 0.05  # seconds between two looks at the loop
 _AGAIN: Final = 0.25  # seconds after which a hook that went on is interrupted once more
 _SIGNAL: Final = signal.SIGVTALRM  # neither gunicorn nor gevent uses it
-# CPU seconds. A regular expression keeps the interpreter lock, so that the thread cannot run, but calls
-# signal handlers, and those let the thread have its look.
+# CPU seconds. A regular expression keeps the interpreter lock, so that the thread cannot run and put off the
+# kernel's timer; but it calls signal handlers, and those let the thread have its look.
 _STARVED: Final = 0.2
 
 
@@ -76,12 +78,15 @@ class Watchdog:
 
     def _take_signal(self) -> bool:
         """Install the handler; return False where that cannot be, or somebody else uses the signal."""
-        ours = signal.getsignal(_SIGNAL) in {signal.SIG_DFL, self._handle}
-        if not ours or threading.current_thread() is not threading.main_thread():
-            log.warning(
-                "hooks that block this worker are named but not interrupted: %s is taken", _SIGNAL.name
-            )
-            return False
+        if threading.current_thread() is not threading.main_thread():
+            obstacle = "its loop does not run in the main thread"
+        elif signal.getsignal(_SIGNAL) not in (signal.SIG_DFL, self._handle):
+            obstacle = f"{_SIGNAL.name} has a handler already"
+        else:
+            signal.signal(_SIGNAL, self._handle)
+            return True
+        log.warning("hooks that block this worker will be named, but not interrupted: %s", obstacle)
+        return False
 
     def _put_off_starvation(self) -> None:
         if self._interrupts:
@@ -128,7 +133,8 @@ class Watchdog:
         stay.blocked = True
         sentence = f"{stay.guard.name} blocks this worker and all its requests for {blocked:.2f} s so far"
         place = place_in(frame)
-        stay.guard.notice("blocked", logging.ERROR, f"{sentence}, in {place}" if place else sentence)
+        sentence = f"{sentence}, in {place}" if place else sentence
+        stay.guard.notice("blocked", logging.ERROR, sentence, place)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Handle the signal, in the loop's thread: nothing happens unless a hook blocks it right now."""

@@ -236,7 +236,7 @@ def test_a_wait_that_ends_just_before_it_would_be_ended_goes_on() -> None:
     assert stay.call(hook) == "done"
 
 
-def test_one_kind_is_logged_once_a_minute(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_fault_is_logged_once_a_minute(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     guard = Guard(NAME)
     for seconds in (0.0, 1.0, 58.0, 1.0):
         clock.now += seconds
@@ -263,6 +263,22 @@ def test_each_hook_and_each_kind_has_its_own_minute(clock: Clock, caplog: pytest
         ["two", "raised"],
         ["one", "took"],
     ]
+
+
+def test_different_faults_of_a_hook_do_not_hide_each_other(caplog: pytest.LogCaptureFixture) -> None:
+    guard = Guard(NAME)
+    for error in (ValueError("a"), KeyError("b"), ValueError("c")):
+        with pytest.raises(HookFailed):
+            guard.call(raising(error))
+    assert [line.split()[3] for line in lines(caplog)] == ["ValueError:", "KeyError:"]
+
+
+def test_the_faults_told_from_each_other_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    guard = Guard(NAME)
+    for number in range(1000):
+        guard.notice("failures", logging.ERROR, "no", about=str(number))
+    assert len(caplog.records) == 101
+    assert len(guard._notices) == 101
 
 
 def test_a_failure_that_lbg_found_itself_counts_as_well(caplog: pytest.LogCaptureFixture) -> None:
