@@ -39,7 +39,7 @@ class ControlApp:
         self._changes = changes
         self._buckets = Buckets.private() if buckets is None else buckets
         self._explainer = explainer
-        self._token = published.snapshot.config.admin.token
+        self._admin = published.snapshot.config.admin
         self._flask: Flask | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -47,7 +47,7 @@ class ControlApp:
             from lbg.control.routes import make_flask
 
             self._flask = make_flask(
-                self._status, self._documents, self._streams, self._changes, self._buckets, self._token
+                self._status, self._documents, self._streams, self._changes, self._buckets, self._admin
             )
             if self._explainer is not None:
                 from lbg.control.route_lookup import add_route_lookup

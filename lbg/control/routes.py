@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, jsonify, request
@@ -14,10 +13,12 @@ from lbg.control.bans import add_bans
 from lbg.control.endpoint_actions import add_endpoint_actions
 from lbg.control.event_stream import TooManyReaders
 from lbg.control.problem import problem
+from lbg.control.strangers import refuse_strangers
 
 if TYPE_CHECKING:
     from werkzeug.exceptions import MethodNotAllowed
 
+    from lbg.config.schema import AdminConfig
     from lbg.control.documents import Documents
     from lbg.control.endpoint_actions import Changes
     from lbg.control.event_stream import EventStreams
@@ -44,12 +45,12 @@ def make_flask(
     streams: EventStreams,
     changes: Changes | None,
     buckets: Buckets,
-    token: str,
+    admin: AdminConfig,
 ) -> Flask:
-    """Return the application; with a `token` only health is for strangers."""
+    """Return the application; only health is for strangers."""
     app = Flask("lbg.control", static_folder=None)
     app.json = _InOrder(app)
-    app.before_request(lambda: _refuse_strangers(token))
+    app.before_request(lambda: refuse_strangers(admin))
     app.after_request(_never_stored)
     _add_health(app, status)
     _add_documents(app, status, documents)
@@ -58,17 +59,6 @@ def make_flask(
     add_bans(app, buckets)
     _add_errors(app)
     return app
-
-
-def _refuse_strangers(token: str) -> Response | None:
-    if not token or request.path.startswith("/health/"):
-        return None
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
-        return None
-    response = problem(401, "Unauthorized", "Send the admin token as Authorization: Bearer TOKEN.")
-    response.headers["WWW-Authenticate"] = "Bearer"
-    return response
 
 
 def _never_stored(response: Response) -> Response:
