@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+OURS: Final = frozenset(
+    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"forwarded"}
+)
+"""Fields that we write into every request, in lower case."""
+
 _REMEMBERED: Final = 4096  # peers
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _PORT: Final = re.compile(rb"[0-9]{1,5}")
@@ -169,9 +174,14 @@ def valid_request_id(value: bytes) -> bool:
     return _REQUEST_ID.fullmatch(value) is not None
 
 
+def own_or_given(given: str, own: str) -> str:
+    """Return the request id that a trusted peer gave, unless it cannot be kept, or our `own`."""
+    return given if given and valid_request_id(given.encode("latin-1")) else own
+
+
 def _bare_address(entry: bytes) -> str | None:
     """Return the IP address in an X-Forwarded-For entry, which may carry brackets or a port."""
-    text = entry.decode("latin-1").strip('"')
+    text = entry.strip(b" \t").decode("latin-1").strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
