@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from lbg.config.problems import Broken, shown
+from lbg.http.forwarded import OURS
 from lbg.http.headers import HOP_BY_HOP
 
 _OF_THE_CONNECTION: Final = frozenset({*(name.decode() for name in HOP_BY_HOP), "expect"})
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
-_ORIGIN: Final = frozenset({"forwarded", "x-real-ip"})
+_ORIGIN: Final = frozenset(name.decode() for name in OURS)
 _NEVER: Final = frozenset({"proxy", "http2-settings"})
 
 
@@ -34,8 +35,8 @@ def own_field(name: str) -> str:
 def lost_field(name: str, *, underscores: bool) -> str:
     """Say why nothing can be written into the field of a request for the backend to see, or nothing."""
     lower = name.lower()
-    if lower.startswith("x-forwarded-") or lower in _ORIGIN:
-        return f"{shown(name)} would not reach the backend, lbg alone says whom requests come from"
+    if lower in _ORIGIN:
+        return f"lbg writes {shown(name)} itself"
     if lower == "via":
         return f"lbg writes {shown(name)} itself"
     if lower == "x-request-id":

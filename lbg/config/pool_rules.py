@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 from lbg.config.pools import HealthConfig, PoolConfig, TlsConfig
-from lbg.config.problems import KeyPath, shown
-
-Broken = tuple[KeyPath, str]
+from lbg.config.problems import Broken, shown
 
 _LARGEST = 2**24  # bytes of a file that are looked at
 

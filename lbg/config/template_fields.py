@@ -59,6 +59,8 @@ def _field_value(value: str) -> str:
 
 
 def _location(value: str) -> str:
+    if value.startswith(("//", "/\\")):
+        raise ValueError(f"a browser takes what follows two slashes for a host, got {shown(value)}")
     if not _LOCATION.match(value) or not _VISIBLE.fullmatch(value):
         raise ValueError(
             f'expected a URL such as "https://{{host}}{{uri}}" or a path, in ASCII, got {shown(value)}'

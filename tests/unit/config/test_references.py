@@ -27,6 +27,10 @@ filters = [
 path = "/split"
 split = [{ pool = "api", weight = 1 }]
 split_key = "shop.keys:user"
+[[routes]]
+path = "/other"
+split = [{ pool = "api", weight = 1 }]
+split_key = "cookie:id"
 """
 
 
