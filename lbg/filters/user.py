@@ -115,7 +115,9 @@ class UserFilter:
             raise visit.broke(str(fault)) from None
         except LocalReply as cause:
             return self._reply(cause, visit.before, start_response)
-        return visit.wrap(visit.outside(self._app, environ, start_response))
+        result = visit.outside(self._app, environ, start_response)
+        visit.switched = getattr(environ.get("lbg.exchange"), "switched", False)
+        return visit.wrap(result)
 
     def _answer(
         self, environ: Environ, start_response: StartResponse, failure: HookFailed

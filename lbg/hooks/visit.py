@@ -30,7 +30,8 @@ _known_names: Final[set[str]] = set()
 class Visit(Stay):
     """What is known of the response while the middleware makes it.
 
-    `status` is `""` until somebody called start_response; `begun` says that the head may have been sent.
+    `status` is `""` until somebody called start_response; `begun` says that the head may have been sent,
+    `switched` that the connection speaks another protocol now, so that there is no response to look at.
     `end` must be called once.
     """
 
@@ -46,6 +47,7 @@ class Visit(Stay):
         "_silent",
         "begun",
         "status",
+        "switched",
     )
 
     def __init__(self, guard: Guard, method: str, start_response: Callable[..., Any]) -> None:
@@ -61,6 +63,7 @@ class Visit(Stay):
         self._silent: object = _END
         self.begun = False
         self.status = ""
+        self.switched = False
 
     def broke(self, what: str) -> HookFailed:
         """Count and log what the middleware did wrong just now, with its line; return what to raise."""
@@ -135,6 +138,8 @@ class Visit(Stay):
         """Raise HookFailed unless `piece` can be sent now."""
         if not isinstance(piece, bytes):
             raise self.guard.fail(f"gave {type(piece).__name__} as a piece of its response, expected bytes")
+        if self.switched:
+            return
         if not self.status:
             raise self.guard.fail("gave a body before it called start_response")
         self._sent += len(piece)
@@ -145,6 +150,8 @@ class Visit(Stay):
 
     def check_end(self) -> None:
         """Raise HookFailed unless the response is whole."""
+        if self.switched:
+            return
         if not self.status:
             raise self.guard.fail("never called start_response")
         self.check(b"")

@@ -68,6 +68,7 @@ class Client:
         HTTP is over for this connection; it closes when the application returns.
         """
         self.taken = True
+        self._response.give_up()
         self._stream.disarm()
         rest, self.request.rest = self.request.rest, b""
         return self._stream, rest

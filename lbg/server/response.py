@@ -117,6 +117,12 @@ class Response:
         self._headers = headers
         return self.write
 
+    def give_up(self) -> None:
+        """Send nothing: the connection speaks another protocol, whatever the application still returns."""
+        self._head_sent = True
+        self._framing = _NONE
+        self.keep_alive = False
+
     def set_trailers(self, trailers: Fields) -> None:
         """Send `trailers` after a chunked body; other framings have no place for them."""
         self._trailers = trailers
@@ -125,8 +131,9 @@ class Response:
         """Send a piece of the body, the head before the first."""
         self._stream.deadline = monotonic() + WRITE_TIMEOUT
         if self._head_sent:
-            if data:
-                self._stream.send(self._framed(data))
+            framed = self._framed(data) if data else b""
+            if framed:
+                self._stream.send(framed)
             return
         head = self._head()
         self._head_sent = self._request.answered = True
