@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gevent.monkey import get_original
+
 from lbg.config.load import Loaded, load
 from lbg.config.references import references
 from lbg.config.snapshot import Snapshot
@@ -70,9 +72,12 @@ class Application:
         self._companion = companion
         self._hooked = hooked
         self._started_in = 0  # the process
+        self._thread = _FirstThread()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         listener = environ.get("lbg.listener")
+        if listener is None and self._thread.is_another():
+            return _refuse_thread(start_response)
         if listener == "public" or (listener is None and not _came_by(environ, self._admin)):
             return self._handle(environ, start_response)
         return self._control(environ, start_response)
@@ -92,6 +97,36 @@ class Application:
     def stop(self) -> None:
         """End that; requests that are still open go on."""
         self._companion.stop()
+
+
+class _FirstThread:
+    """Connections belong to the event loop of the native thread that made them, and so does a worker."""
+
+    def __init__(self) -> None:
+        self._seen = (0, 0)  # process, thread
+        self._told = False
+        self._ident = get_original("_thread", "get_ident")
+
+    def is_another(self) -> bool:
+        """Return whether this thread is not the first one that asked in this process."""
+        here = os.getpid(), self._ident()
+        if self._seen[0] != here[0]:
+            self._seen = here
+        elif self._seen != here:
+            if not self._told:
+                self._told = True
+                log.error(
+                    "requests come in several threads, which lbg does not serve: use gevent, or one thread"
+                )
+            return True
+        return False
+
+
+def _refuse_thread(start_response: Any) -> Iterable[bytes]:
+    body = b"lbg serves one thread, or gevent: see its log.\n"
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response("500 Internal Server Error", headers)
+    return [body]
 
 
 def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:

@@ -304,3 +304,17 @@ def test_a_switch_of_protocols_is_refused_where_it_cannot_be(served: Served) -> 
     served.handle(websocket(echo_messages))
     fields = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "x")]
     assert fetch(served.address, headers=fields).status >= 500
+
+
+def test_a_server_with_threads_is_refused_in_words_rather_than_at_random(tmp_path: Path) -> None:
+    with Backend() as backend:
+        config = one_pool(backend.url)
+        options = {"workers": 1, "worker_class": "gthread", "args": ["--threads", "4"]}
+        with LbgProcess(config, tmp_path, **options, allow_traceback=True) as process:
+            clients = [RawClient(process.address) for _ in range(4)]
+            responses = [client.request() for client in clients]
+            for client in clients:
+                client.close()
+    assert {response.status for response in responses} <= {200, 500}
+    assert all(b"one thread" in each.body for each in responses if each.status == 500)
+    assert "use gevent, or one thread" in process.log()
