@@ -96,6 +96,7 @@ class ForwardAuth:
         heads, pool = self._tools.heads, self._pool
         peer = self._tools.clients.peer(environ)
         head = heads.read(self._fields(environ))
+        head.heed_filters(environ)
         if peer.trusted:
             own.request_id = heads.request_id(head, own.request_id)
         target: bytes = environ.get("lbg.raw_target") or target_of(environ)

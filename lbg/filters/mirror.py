@@ -64,6 +64,7 @@ class Copy:
     fields: Fields
     peer: Peer
     request_id: str
+    client_host: str | None
     has_body: bool
 
 
@@ -103,7 +104,7 @@ class Mirror:
         if self._is_full():
             return
         length = environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or len(length) > _MAX_DIGITS:
+        if not (length.isascii() and length.isdigit()) or len(length) > _MAX_DIGITS:
             return  # under another server; it will not be forwarded either
         size = None if "HTTP_TRANSFER_ENCODING" in environ else int(length)
         if size is not None and size > self._config.max_body:
@@ -142,6 +143,7 @@ class Mirror:
             [field for field in present if field[0].lower() not in _NOT_COPIED],
             self._tools.clients.peer(environ),
             record.request_id,
+            environ.get("lbg.client_host"),
             has_body=bool(environ.get("CONTENT_LENGTH")) or "HTTP_TRANSFER_ENCODING" in environ,
         )
 
@@ -193,6 +195,7 @@ class Mirror:
     def _request(self, copy: Copy, body: bytes) -> UpstreamRequest:
         heads, pool = self._tools.heads, self._pool
         head = heads.read(copy.fields)
+        head.heed_filters({"lbg.client_host": copy.client_host})
         if copy.has_body:
             head.lines.append(b"Content-Length: %d\r\n" % len(body))
         head.lines.append(_MARK_LINE)

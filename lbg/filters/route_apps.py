@@ -62,7 +62,9 @@ class RouteApps:
         config = route.config
         app = self._action(route, upstreams)
         if config.maintenance is not None:
-            app = Maintenance(app, config.maintenance, _page(config.maintenance.page))
+            pages = config.error_pages
+            name = config.maintenance.page or pages.get("503") or pages.get("5xx")
+            app = Maintenance(app, config.maintenance, _page(name))
         if app is None:
             raise ValueError(f"route {route.name} leads nowhere")
         return chain_of(config.filters, app, lambda index: self._tools(route, index))

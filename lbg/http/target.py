@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
@@ -63,9 +64,21 @@ def split_absolute(target: bytes) -> tuple[bytes, bytes] | None:
 
 
 def host_name(authority: str) -> str:
-    """Return the lower-cased host of an authority, without port and without the dot of the root zone."""
-    host = authority.rpartition("]")[0] + "]" if authority.startswith("[") else authority.partition(":")[0]
-    return host.lower().rstrip(".")
+    """Return the lower-cased host of an authority, without port and without the dot of the root zone.
+
+    An IPv6 address comes in its shortest form, as the configuration has it.
+    """
+    if authority.startswith("["):
+        return _ipv6_name(authority.rpartition("]")[0])
+    return authority.partition(":")[0].lower().rstrip(".")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _ipv6_name(literal: str) -> str:
+    try:
+        return f"[{IPv6Address(literal[1:])}]"
+    except ValueError:  # nothing, or an address with a zone
+        return literal.lower() + "]"
 
 
 def routing_path(raw: str) -> str | None:

@@ -40,6 +40,24 @@ def add_field(environ: Environ, name: str, value: str) -> None:
     _add(environ, name, value, _raw(value))
 
 
+def discard_forwarding(environ: Environ) -> None:
+    """Forget what a stranger says of whom the request comes from, so that no filter believes it.
+
+    What filters write into such fields then reaches the backend (`Head.vouched`).
+    """
+    known = fields(environ)
+    if any(_says_whence(name) for name, _ in known):
+        for name in {name for name, _ in known if _says_whence(name)}:
+            environ.pop(cgi_key(name.decode("latin-1")), None)
+        known[:] = [field for field in known if not _says_whence(field[0])]
+
+
+@lru_cache(maxsize=1024)
+def _says_whence(name: bytes) -> bool:
+    lower = name.lower()
+    return lower.startswith(b"x-forwarded-") or lower in {b"x-real-ip", b"forwarded"}
+
+
 def _add(environ: Environ, name: str, value: str, raw: bytes) -> None:
     if "HTTP_CONNECTION" in environ:
         _keep(environ, name.lower())

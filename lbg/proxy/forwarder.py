@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from lbg.routing.rewrite import Rewrite
     from lbg.upstream.pool import Pool
     from lbg.upstream.request import UpstreamRequest
-
-log = logging.getLogger("lbg.proxy")
 
 Environ = dict[str, Any]
 StartResponse = Any
@@ -81,9 +78,8 @@ class Forwarder:
         method = environ["REQUEST_METHOD"]
         fields = environ.get("lbg.headers")
         head = self._heads.read(fields_of(environ) if fields is None else fields)
-        client_host = environ.get("lbg.client_host")
-        if client_host is not None:
-            head.client_host = client_host.encode("latin-1")
+        if record.path:
+            head.heed_filters(environ)
         target = environ.get("lbg.raw_target") or target_of(environ)
         if head.max_forwards is not None and method == "OPTIONS":  # RFC 9110 section 7.6.2
             if head.max_forwards == 0:
@@ -93,7 +89,7 @@ class Forwarder:
         if head.upgrade and (environ["SERVER_PROTOCOL"] != "HTTP/1.1" or head.length or head.chunked):
             head.upgrade = b""  # RFC 9110 section 7.8 lets us: a body would mix with the new protocol
         peer = self._clients.peer(environ)
-        if peer.trusted:
+        if peer.trusted and not record.path:
             record.request_id = self._heads.request_id(head, record.request_id)
         upstream = self._only
         if upstream is None or "lbg.pool" in environ:
@@ -117,6 +113,7 @@ class Forwarder:
             self._stick(request, environ)
         exchange = forward(request, pool, record)
         if exchange.status == 101:
+            record.switched = True
             return switch_protocols(exchange, environ, pool.timeouts.tunnel)
         exchange.on_trailers = environ.get("lbg.trailers")
         try:
@@ -132,7 +129,7 @@ class Forwarder:
             name = self._choose(environ)
         upstream = self._upstreams.get(name) if isinstance(name, str) else None
         if upstream is None:
-            log.error("a filter chose the pool %r, which there is not", name)
+            environ["lbg.exchange"].gave_up = f"a filter chose the pool {name!r}, which there is not"
             raise LocalReply("filter_error", "A filter of this route chose a pool that there is not.")
         return upstream
 

@@ -7,8 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from lbg.errors import ClientGone, LocalReply
+from lbg.http.forwarded import own_or_given
 from lbg.http.target import host_name, routing_path
 from lbg.proxy.cgi import target_of
+from lbg.proxy.fields import discard_forwarding
 from lbg.proxy.forwarder import ALLOW, Forwarder
 from lbg.proxy.record import Record
 from lbg.routing.lookup import find_route
@@ -64,7 +66,7 @@ class ProxyHandler:
         method = environ["REQUEST_METHOD"]
         if method in _NOT_FORWARDED:
             raise LocalReply("bad_request", f"{method} is not allowed here.", status=405, headers=(ALLOW,))
-        target = environ.get("lbg.raw_target") or _checked(target_of(environ))
+        target = environ.get("lbg.raw_target") or _checked(target_of(environ), method)
         if self._only is not None and b"." not in target and b"%" not in target:
             return self._only
         raw_path = target.partition(b"?")[0].decode("latin-1")
@@ -76,11 +78,15 @@ class ProxyHandler:
         record.client = clients.address(environ)
         if clients.secure(environ):
             record.scheme = "https"
+        if not clients.peer(environ).trusted:
+            discard_forwarding(environ)
+        else:
+            record.request_id = own_or_given(environ.get("HTTP_X_REQUEST_ID", ""), record.request_id)
         return route
 
 
-def _checked(target: bytes) -> bytes:
+def _checked(target: bytes, method: str) -> bytes:
     """Return a target that another server let pass. Raises LocalReply for one that ours would not."""
-    if b"#" in target or not (target.startswith(b"/") or target == b"*"):
+    if b"#" in target or not (target.startswith(b"/") or (target == b"*" and method == "OPTIONS")):
         raise LocalReply("bad_request", "The request target is malformed.")
     return target

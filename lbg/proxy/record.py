@@ -18,7 +18,7 @@ class Record:
 
     `client` is its address and `scheme` how it came, as trusted proxies tell it, and `path` the path that
     routing looked at; they are there for filters and actions, and not where a request goes straight to
-    the only pool.
+    the only pool. `switched` tells that it speaks another protocol now.
     Most requests set few of these: class defaults make the rest free.
     """
 
@@ -32,6 +32,7 @@ class Record:
     answers: tuple[tuple[Endpoint, int], ...] = ()
     sticky: bool | None = None
     failed_open = False
+    switched = False
     gave_up = ""
     reason: Reason | None = None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lbg.errors import LocalReply, RequestError
-from lbg.http.forwarded import read_forwarded, valid_request_id
+from lbg.http.forwarded import OURS, read_forwarded, valid_request_id
 from lbg.http.headers import Fields, RequestRules, Rule, connection_options, removable, without
 from lbg.upstream.request import UpstreamRequest
 
@@ -23,8 +23,9 @@ class Head:
     """A request head taken apart: `lines` pass as they are; the rest is what fields said to us.
 
     `host` is None without a Host, `client_host` what the client sent where a filter set another. `length`
-    is the Content-Length, None without one. `upgrade` is the protocol the client asks to switch to,
-    `b""` for none.
+    is the Content-Length, None without one. `vouched` tells that what a stranger said of whom the request
+    comes from is gone, and filters wrote what there is. `upgrade` is the protocol the client asks to
+    switch to, `b""` for none.
     """
 
     # Most requests set few of these: class defaults make the rest free.
@@ -40,12 +41,20 @@ class Head:
     te_trailers = False
     expects = False
     chunked = False
+    vouched = False
     max_forwards: int | None = None
     _cookies: tuple[bytes, ...] = ()
     _cookie_at = 0
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+
+    def heed_filters(self, environ: dict[str, Any]) -> None:
+        """Take in that the handler and filters changed the fields, and the Host before that."""
+        self.vouched = True
+        client_host = environ.get("lbg.client_host")
+        if client_host is not None:
+            self.client_host = client_host.encode("latin-1")
 
     def note(self, rule: Rule, name: bytes, value: bytes) -> None:
         """Take in a field that does not simply pass."""
@@ -168,6 +177,10 @@ class HeadBuilder:
             ours = forwarding.trusted(peer, said_host, shown_id, read_forwarded(head.forwarding))
         else:
             ours = forwarding.untrusted(peer, said_host, shown_id)
+            if head.forwarding and head.vouched:
+                ours += b"".join(
+                    b"%b: %b\r\n" % field for field in head.forwarding if field[0].lower() not in OURS
+                )
         lines = head.lines
         lines.append(ours)
         if head.options or head.chunked or head.expects or head.max_forwards is not None:

@@ -86,7 +86,8 @@ def _value(variable: Variable, *, decoded: bool) -> Callable[[Environ, str], str
         case "query":
             return lambda environ, _: escape(parameter(environ.get("QUERY_STRING", ""), name) or "")
     group = int(name) if name.isdigit() else name
-    return lambda environ, _: escape(_group(environ["lbg.exchange"], group))
+    escape_path = _without_controls if decoded else _escaped_path
+    return lambda environ, _: escape_path(_group(environ["lbg.exchange"], group))
 
 
 def _without_controls(value: str) -> str:
@@ -98,14 +99,18 @@ def _escaped(value: str) -> str:
     return quote(value, safe=_SAFE, encoding="latin-1")
 
 
+def _escaped_path(value: str) -> str:
+    # An encoded slash stands in a normalised path as "%2F" and must stay one.
+    return _escaped(value).replace("%252F", "%2F")
+
+
 def _bytes_of(text: str) -> str:
     """Return the UTF-8 bytes of a text as PEP 3333 writes bytes."""
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _path(environ: Environ, _: str) -> str:
-    # An encoded slash stands in a normalised path as "%2F" and must stay one.
-    return _escaped(environ["lbg.exchange"].path).replace("%252F", "%2F")
+    return _escaped_path(environ["lbg.exchange"].path)
 
 
 def _decoded_path(environ: Environ, _: str) -> str:

@@ -82,6 +82,7 @@ class Proxy:
             "lbg.headers": sent,
             "lbg.raw_target": target,
             "RAW_URI": target.decode("latin-1"),
+            "QUERY_STRING": target.partition(b"?")[2].decode("latin-1"),
             "wsgi.input": BytesIO(body),
         }
         for name, value in sent:

@@ -105,7 +105,24 @@ def test_a_page_that_is_gone_is_left_out_and_told(tmp_path, caplog: pytest.LogCa
 
 
 def test_text_beyond_ascii_is_sent_as_utf_8_and_what_came_in_as_it_came() -> None:
-    answered = _answer(
-        b"/", (b"X-Name", "Zoë".encode()), respond={"body": "ü {header:X-Name}"}
-    )
+    answered = _answer(b"/", (b"X-Name", "Zoë".encode()), respond={"body": "ü {header:X-Name}"})
     assert answered.body == "ü Zoë".encode()
+
+
+def test_maintenance_shows_the_error_page_of_the_route_where_it_has_none_of_its_own(tmp_path) -> None:
+    page = tmp_path / "503.html"
+    page.write_text("closed")
+    assert _answer(maintenance=True, pool="api", error_pages={"5xx": str(page)}).body == b"closed"
+
+
+@pytest.mark.parametrize(
+    ("route", "location"),
+    [
+        ({"path_regex": "/m/(.*)", "redirect": "https://h/{match:1}"}, "https://h/a%2Fb%20c"),
+        ({"path": "/m", "redirect": "https://h{path}"}, "https://h/m/a%2Fb%20c"),
+        ({"path": "/m", "redirect": "https://h/{query:q}"}, "https://h/%252F"),
+    ],
+)
+def test_an_encoded_slash_stays_one_in_a_variable(route: dict[str, str], location: str) -> None:
+    answered = _answer(b"/m/a%2Fb%20c?q=%252F", **route)
+    assert answered.values("location") == [location]

@@ -251,3 +251,55 @@ def test_a_pool_that_there_is_not_is_a_filter_error(caplog: pytest.LogCaptureFix
         assert (answered.status, answered.reason) == ("500 Internal Server Error", "filter_error")
     assert "'nowhere'" in caplog.text
     assert b"nowhere" not in answered.body
+
+
+def _with_rule(**request: Any) -> list[RouteConfig]:
+    filters = [{"use": "headers", "request": request}]
+    return [RouteConfig.model_validate({"pool": "api", "filters": filters})]
+
+
+@pytest.mark.parametrize("peer", ["9.9.9.9", "10.1.1.1"])
+def test_a_rule_can_tell_the_backend_of_the_client_in_words_of_its_own(peer: str) -> None:
+    rule = _with_rule(set={"X-Real-IP": "{client_ip}", "X-Forwarded-User": "ada"})
+    with proxy(OK, routes=rule) as front:
+        forged = [
+            (b"X-Real-IP", b"6.6.6.6"),
+            (b"X-Forwarded-User", b"mallory"),
+            (b"x-forwarded-user", b"eve"),
+        ]
+        front.ask(b"/", *forged, peer=peer)
+        (head,) = front.heads
+    assert b"X-Real-IP: " + peer.encode() in head
+    assert [line for line in head if line.lower().startswith(b"x-forwarded-user")] == [
+        b"X-Forwarded-User: ada"
+    ]
+    assert not any(b"6.6.6.6" in line for line in head)
+
+
+def test_no_filter_sees_what_a_stranger_says_of_whom_a_request_comes_from() -> None:
+    rule = _with_rule(set={"X-Copy": "{header:X-Forwarded-For}{header:X-Real-IP}{header:Forwarded}"})
+    said = [(b"X-Forwarded-For", b"6.6.6.6"), (b"X-Real-IP", b"6.6.6.6"), (b"Forwarded", b"for=6.6.6.6")]
+    with proxy(OK, routes=rule) as front:
+        front.ask(b"/", *said)
+        assert not any(b"6.6.6.6" in line for line in front.heads[0])
+    with proxy(OK, routes=rule) as front:
+        front.ask(b"/", *said[:1], peer="10.1.1.1")
+        assert b"X-Copy: 6.6.6.6" in front.heads[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(b"edge-7", True), (b"has space", False), (b"x" * 200, False), (b"", False)]
+)
+def test_the_id_that_a_trusted_proxy_gave_is_there_for_filters_and_replies(given: bytes, kept: bool) -> None:
+    rule = _with_rule(set={"X-Rid": "{request_id}"})
+    with proxy(OK, routes=rule) as front:
+        answered = front.ask(b"/", (b"X-Request-Id", given), peer="10.1.1.1")
+        (head,) = front.heads
+    assert (answered.record.request_id == given.decode()) is kept
+    shown = answered.record.request_id.encode()
+    assert {b"X-Rid: " + shown, b"X-Request-Id: " + shown} <= set(head)
+
+
+def test_the_id_that_a_stranger_gave_is_not_kept() -> None:
+    with proxy(OK, routes=_with_rule(set={"X-Rid": "{request_id}"})) as front:
+        assert front.ask(b"/", (b"X-Request-Id", b"edge-7")).record.request_id != "edge-7"
