@@ -68,13 +68,14 @@ class Forwarder:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as a WSGI application."""
         try:
-            return self._forward(environ, start_response, environ["lbg.exchange"])
+            return self.forward(environ, start_response, environ["lbg.exchange"])
         except LocalReply as cause:
             return self._replies.reply(cause, environ, start_response)
         except ClientGone as error:
             return self._replies.gone(error, environ, start_response)
 
-    def _forward(self, environ: Environ, start_response: StartResponse, record: Record) -> Iterable[bytes]:
+    def forward(self, environ: Environ, start_response: StartResponse, record: Record) -> Iterable[bytes]:
+        """Answer one request. Raises LocalReply in place of an answer, or ClientGone."""
         method = environ["REQUEST_METHOD"]
         fields = environ.get("lbg.headers")
         head = self._heads.read(fields_of(environ) if fields is None else fields)

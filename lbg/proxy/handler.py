@@ -45,8 +45,10 @@ class ProxyHandler:
         self._replies = replies
         only = table.only
         app = apps.get(only) if only is not None else None
+        self._only: Route | None = None
         # Who needs neither client nor path is spared finding them.
-        self._only = only if isinstance(app, Forwarder) and app.plain else None
+        if isinstance(app, Forwarder) and app.plain:
+            self._only, self._forward = only, app.forward
         # Unique among workers and restarts, and cheap: a random start and a counter.
         prefix = os.urandom(6).hex()
         self._ids = (f"{prefix}{number:08x}" for number in itertools.count(1))
@@ -56,6 +58,8 @@ class ProxyHandler:
         record = environ["lbg.exchange"] = Record(next(self._ids))
         try:
             route = record.route = self._route(environ, record)
+            if route is self._only:
+                return self._forward(environ, start_response, record)
             return self._apps[route](environ, start_response)
         except LocalReply as cause:
             return self._replies.reply(cause, environ, start_response)
@@ -72,8 +76,6 @@ class ProxyHandler:
         raw_path = target.partition(b"?")[0].decode("latin-1")
         if self._only is not None and routing_path(raw_path) is not None:
             return self._only
-        host = environ.get("HTTP_HOST")
-        route, record.path = find_route(self._table, host_name(host) if host else "", raw_path, environ)
         clients = self._replies.clients
         record.client = clients.address(environ)
         if clients.secure(environ):
@@ -82,6 +84,8 @@ class ProxyHandler:
             discard_forwarding(environ)
         else:
             record.request_id = own_or_given(environ.get("HTTP_X_REQUEST_ID", ""), record.request_id)
+        host = environ.get("HTTP_HOST")
+        route, record.path = find_route(self._table, host_name(host) if host else "", raw_path, environ)
         return route
 
 
