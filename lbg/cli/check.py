@@ -18,7 +18,7 @@ def check(
         typer.Argument(metavar="FILE", help="The file to check; without it, what lbg would load."),
     ] = None,
 ) -> None:
-    """Check the configuration, and that the Python it names can be loaded.
+    """Check the configuration, and that the Python it names can be loaded and called.
 
     Prints one line when it can be used, else one line for each problem.
     """

@@ -1,13 +1,14 @@
 """`lbg drain`, `ready`, `maint` and `weight`: what an operator changes of one endpoint while lbg runs."""
 
-import os
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from lbg.cli.failure import fail
+from lbg.cli.asking import Admin, Token, ask
+
+if TYPE_CHECKING:
+    from lbg.cli.admin_client import AdminClient
 
 _POOLS = "/api/v1/pools"
 _HELD = {"drain": "draining", "maint": "in maintenance"}
@@ -15,11 +16,6 @@ _HELD = {"drain": "draining", "maint": "in maintenance"}
 Endpoint = Annotated[
     str, typer.Argument(metavar="POOL/ENDPOINT", help="As in `lbg status`; the only pool may be left out.")
 ]
-Admin = Annotated[
-    str | None,
-    typer.Option("--admin", metavar="ADDRESS", help="The admin listener; without it, the configured one."),
-]
-Token = Annotated[str | None, typer.Option("--token", metavar="TOKEN", help="The admin token.")]
 
 
 def drain(endpoint: Endpoint, admin: Admin = None, token: Token = None) -> None:
@@ -62,21 +58,16 @@ def _set_state(state: str, endpoint: str, admin: str | None, token: str | None) 
 
 def _change(command: str, name: str, change: dict[str, object], admin: str | None, token: str | None) -> None:
     """Have one endpoint changed, and print what it is like then."""
-    from lbg.cli.admin_client import OTHER_SHAPE, AdminClient, AdminError, plain
-    from lbg.cli.admin_place import NoAdminPlace, find_admin
+    from lbg.cli.admin_client import plain
 
     (key,) = change
-    try:
-        client = AdminClient(find_admin(admin, token, os.environ, Path.cwd()))
-        try:
-            pool, endpoint = _divided(name, list(client.document(_POOLS)))
-            document = client.send(f"{_POOLS}/{_quoted(pool)}/endpoints/{_quoted(endpoint)}/{key}", change)
-            line = _weight_line(document) if key == "weight" else _state_line(document)
-        except OTHER_SHAPE:
-            raise client.misunderstood() from None
-    except (AdminError, NoAdminPlace) as error:
-        fail(f"lbg {command}: {error}")
-    typer.echo(plain(line))
+
+    def changed(client: "AdminClient") -> str:
+        pool, endpoint = _divided(name, list(client.document(_POOLS)))
+        document = client.send(f"{_POOLS}/{_quoted(pool)}/endpoints/{_quoted(endpoint)}/{key}", change)
+        return _weight_line(document) if key == "weight" else _state_line(document)
+
+    typer.echo(plain(ask(command, changed, admin, token)))
 
 
 def _divided(name: str, pools: list[str]) -> tuple[str, str]:

@@ -2,12 +2,18 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
+from lbg.cli.asking import Admin, Token, ask
 from lbg.cli.failure import fail
+
+if TYPE_CHECKING:
+    from lbg.cli.admin_client import AdminClient
 
 _PATH = "/api/v1/route"
 
@@ -27,11 +33,8 @@ def route(  # noqa: PLR0913, PLR0917 - the options of a command
         typer.Option(metavar="FILE", help="Answer from this file; without it, ask the running lbg."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the document of the API.")] = False,
-    admin: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="The admin listener; without it, the configured one."),
-    ] = None,
-    token: Annotated[str | None, typer.Option(metavar="TOKEN", help="The admin token.")] = None,
+    admin: Admin = None,
+    token: Token = None,
 ) -> None:
     """Say which route a request takes, and why: filters, target, pool and the order of its endpoints.
 
@@ -45,26 +48,17 @@ def route(  # noqa: PLR0913, PLR0917 - the options of a command
     headers = header or []
     try:
         Inquiry.of(method, url, headers, client)
-        document = _ask(asked, headers, admin, token) if config is None else _read(config, asked, headers)
+        if config is None:
+            typer.echo(ask("route", partial(_asked, asked, headers, as_json), admin, token))
+        else:
+            typer.echo(_text(_read(config, asked, headers), as_json))
     except BadInquiry as error:
         fail(f"lbg route: {error}")
-    if as_json:
-        print(json.dumps(document, indent=2))
-        return
-    _print(document)
 
 
-def _ask(asked: dict[str, str], headers: list[str], admin: str | None, token: str | None) -> Any:
-    from urllib.parse import urlencode
-
-    from lbg.cli.admin_client import AdminClient, AdminError
-    from lbg.cli.admin_place import NoAdminPlace, find_admin
-
+def _asked(asked: dict[str, str], headers: list[str], as_json: bool, client: "AdminClient") -> str:
     query = urlencode([*asked.items(), *(("header", one) for one in headers)])
-    try:
-        return AdminClient(find_admin(admin, token, os.environ, Path.cwd())).document(f"{_PATH}?{query}")
-    except (AdminError, NoAdminPlace) as error:
-        fail(f"lbg route: {error}")
+    return _text(client.document(f"{_PATH}?{query}"), as_json)
 
 
 def _read(file: str, asked: dict[str, str], headers: list[str]) -> Any:
@@ -80,12 +74,7 @@ def _read(file: str, asked: dict[str, str], headers: list[str]) -> Any:
     return explainer_of(loaded).explain(asked["method"], asked["url"], headers, asked["client"])
 
 
-def _print(document: Any) -> None:
-    from lbg.cli.admin_client import OTHER_SHAPE
+def _text(document: Any, as_json: bool) -> str:
     from lbg.cli.route_text import route_text
 
-    try:
-        text = route_text(document)
-    except OTHER_SHAPE:
-        fail("lbg route: the answer is not one of this version of lbg")
-    typer.echo(text)
+    return json.dumps(document, indent=2) if as_json else route_text(document)

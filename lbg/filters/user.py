@@ -80,7 +80,10 @@ class UserFilter:
             if self._middleware is None:
                 raise self._guard.fail("could not be made when this worker started")
             result: Any = visit.call(self._middleware, environ, visit.start)
-            if visit.passed_on(result):
+            if visit.handled is not None:
+                HookBody(visit, result, answer).close()
+                result = visit.handled
+            elif visit.passed_on(result):
                 result = visit.unwrap(result)
             elif type(result) in {list, tuple}:
                 for piece in result:
@@ -115,9 +118,7 @@ class UserFilter:
             raise visit.broke(str(fault)) from None
         except LocalReply as cause:
             return self._reply(cause, visit.before, start_response)
-        result = visit.outside(self._app, environ, start_response)
-        visit.switched = getattr(environ.get("lbg.exchange"), "switched", False)
-        return visit.wrap(result)
+        return visit.wrap(visit.outside(self._app, environ, start_response))
 
     def _answer(
         self, environ: Environ, start_response: StartResponse, failure: HookFailed
@@ -134,10 +135,11 @@ class UserFilter:
 class _FilterVisit(Visit):
     """A visit that knows the request from before the middleware: `before` is a copy of its environ."""
 
-    __slots__ = ("_carried", "_fields", "_source", "_target", "before")
+    __slots__ = ("_carried", "_exchange", "_fields", "_source", "_target", "before")
 
     def __init__(self, guard: Guard, environ: Environ, start_response: StartResponse) -> None:
         super().__init__(guard, environ["REQUEST_METHOD"], start_response)
+        self._exchange = environ.get("lbg.exchange")
         self._source = environ["wsgi.input"]
         if has_body(environ):
             environ["wsgi.input"] = OwnInput(self._source)
@@ -146,6 +148,11 @@ class _FilterVisit(Visit):
         self._carried: Fields | None = None
         self._target: bytes | None = None
         self.before: Environ = {}
+
+    @property
+    def switched(self) -> bool:
+        """Whether the connection speaks another protocol now, by what the proxy says of its exchange."""
+        return getattr(self._exchange, "switched", False)
 
     def end(self) -> None:
         """Close what the middleware left open of ours."""
@@ -186,6 +193,11 @@ class _FilterVisit(Visit):
         replaced = source is not self.before["wsgi.input"] and source is not self._source
         if replaced or not changes.keys().isdisjoint(FRAMING):
             length = reframe(changes, self.before, environ)
+            own = self.before["wsgi.input"]
+            if isinstance(own, OwnInput) and own.begun:
+                # The client was told to go on when it was read: nobody has to ask once more.
+                changes["HTTP_EXPECT"] = None
+                environ.pop("HTTP_EXPECT", None)
             environ["wsgi.input"] = HookInput(source, self.guard, length)
             environ["lbg.body_replaced"] = True
         else:

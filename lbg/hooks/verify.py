@@ -1,4 +1,4 @@
-"""Whether hooks can be loaded, found out in a process of its own.
+"""Whether hooks can be loaded and called, found out in a process of its own.
 
 The master must not import the user's modules: it is not monkey-patched, and would keep their old code over
 every reload.
@@ -15,11 +15,15 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final
 
+from lbg.hooks.arguments import misfits
 from lbg.hooks.reference import HookError, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from lbg.config.references import Call
+    from lbg.hooks.arguments import Fault
 
 TIMEOUT: Final = 20.0  # seconds for all imports together
 
@@ -29,25 +33,28 @@ _CHILD: Final = (
 )
 
 
-def verify(references: Sequence[str], directory: Path, *, timeout: float = TIMEOUT) -> dict[str, str]:
-    """Return for each of `references` that cannot be loaded the sentence that says why.
+def verify(calls: Sequence[Call], directory: Path, *, timeout: float = TIMEOUT) -> dict[Call, list[Fault]]:
+    """Return for each of `calls` that cannot be made what speaks against it. None of them is made.
 
     Modules are looked for in `directory` first, then where this process finds its own. After one that
     hangs, or ends its process, the rest is not looked at. Raises OSError when no process can be started.
     """
-    wanted = list(dict.fromkeys(references))
+    wanted = list(dict.fromkeys(calls))
     if not wanted:
         return {}
     path = json.dumps([str(directory), *sys.path])
+    told = [json.dumps([call.reference, call.options]) for call in wanted]
     with TemporaryFile() as report:  # no pipe: whatever the modules start might hold that open
-        ending = _run([sys.executable, "-c", _CHILD, path, str(report.fileno()), *wanted], report, timeout)
+        ending = _run([sys.executable, "-c", _CHILD, path, str(report.fileno()), *told], report, timeout)
         report.seek(0)
-        results: dict[str, str] = dict(json.loads(line) for line in report)
-    problems = {reference: problem for reference, problem in results.items() if problem}
+        results: list[list[Fault]] = [
+            [(option, text) for option, text in json.loads(line)] for line in report
+        ]
+    faults = {call: found for call, found in zip(wanted, results, strict=False) if found}
     if len(results) < len(wanted):
         culprit = wanted[len(results)]
-        problems[culprit] = f'importing "{culprit.partition(":")[0]}" {ending}'
-    return problems
+        faults[culprit] = [("", f'importing "{culprit.reference.partition(":")[0]}" {ending}')]
+    return faults
 
 
 def _run(command: list[str], report: IO[bytes], timeout: float) -> str:
@@ -72,14 +79,18 @@ def _run(command: list[str], report: IO[bytes], timeout: float) -> str:
     return f"ends the process by signal {-status}" if status < 0 else "ends the process"
 
 
-def main(report: int, references: Sequence[str]) -> None:
-    """Load `references` and write a line for each, its name and what is wrong with it, to `report`."""
+def main(report: int, calls: Sequence[str]) -> None:
+    """Look at `calls`, each reference and options as JSON; write a line of faults for each to `report`."""
     os.set_inheritable(report, False)
-    for reference in references:
-        problem = ""
-        try:
-            load(reference)
-        except HookError as error:
-            problem = str(error)
-        os.write(report, json.dumps([reference, problem]).encode() + b"\n")
+    for call in calls:
+        reference, options = json.loads(call)
+        os.write(report, json.dumps(_faults(reference, options)).encode() + b"\n")
     os._exit(0)  # at once, whatever threads and exit handlers the modules have left
+
+
+def _faults(reference: str, options: Sequence[str]) -> list[Fault]:
+    try:
+        function = load(reference)
+    except HookError as error:
+        return [("", str(error))]
+    return misfits(function, reference, options)

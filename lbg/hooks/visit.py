@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from errno import EPIPE
 from typing import TYPE_CHECKING, Any, Final
 
 from lbg.hooks.guard import HookFailed, Stay
@@ -30,9 +31,9 @@ _known_names: Final[set[str]] = set()
 class Visit(Stay):
     """What is known of the response while the middleware makes it.
 
-    `status` is `""` until somebody called start_response; `begun` says that the head may have been sent,
-    `switched` that the connection speaks another protocol now, so that there is no response to look at.
-    `end` must be called once.
+    `status` is `""` until somebody called start_response; `begun` says that the head may have been sent.
+    `handled` is what the server wants to be returned where the connection is `switched`, None while it is not
+    known. `end` must be called once.
     """
 
     __slots__ = (
@@ -46,8 +47,8 @@ class Visit(Stay):
         "_sent",
         "_silent",
         "begun",
+        "handled",
         "status",
-        "switched",
     )
 
     def __init__(self, guard: Guard, method: str, start_response: Callable[..., Any]) -> None:
@@ -62,8 +63,13 @@ class Visit(Stay):
         self._answered = False  # by the inner application
         self._silent: object = _END
         self.begun = False
+        self.handled: Any = None
         self.status = ""
-        self.switched = False
+
+    @property
+    def switched(self) -> bool:
+        """Whether the connection speaks another protocol now: there is no response to hold to anything."""
+        return False
 
     def broke(self, what: str) -> HookFailed:
         """Count and log what the middleware did wrong just now, with its line; return what to raise."""
@@ -109,6 +115,9 @@ class Visit(Stay):
 
     def wrap(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """Return what the middleware gets of the inner application's `result`."""
+        if self.switched:
+            self.handled, self.begun = result, True
+            return ()  # for some servers the result is a mark that cannot be iterated
         if type(result) in {list, tuple}:
             if not self._answered:
                 self._silent = result
@@ -212,13 +221,17 @@ class HookBody:
             iterator = visit.call(iter, self._result)
             while (piece := visit.call(next, iterator, _END)) is not _END:
                 visit.check(piece)
-                visit.begun = True
-                yield piece
+                if not visit.switched:
+                    visit.begun = True
+                    yield piece
             visit.check_end()
         except HookFailed as failure:
             if visit.begun:
                 raise
             yield from self._answer(failure)
+        if visit.handled:
+            # The server can no more be told by what is returned; of a client that left it says nothing.
+            raise BrokenPipeError(EPIPE, "the connection spoke another protocol")
 
     def close(self) -> None:
         """Close the middleware's body, once, and what it left open of ours."""

@@ -1,5 +1,6 @@
 """Python of the user that fails, is slow or blocks harms no request but its own."""
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,3 +114,19 @@ def test_a_key_that_raises_counts_the_request_by_its_client(hooked: Start) -> No
         running = hooked(backend, {"filters": [limit]})
         assert [fetch(running.address).status for _ in range(3)] == [200, 200, 429]
     assert "no key today" in running.log()
+
+
+def test_a_reload_with_an_option_that_the_filter_does_not_take_changes_nothing(hooked: Start) -> None:
+    with Backend() as backend:
+        running = hooked(backend, FILTERED)
+        wrong = {"filters": [{"use": "moody:Filter", "mood": "bad", "tag": "x"}]}
+        running.write_config(
+            {
+                "pools": {"main": {"endpoints": [backend.url]}},
+                "routes": [{"pool": "main", **wrong}],
+            }
+        )
+        running.send_signal(signal.SIGHUP)
+        sentence = "routes[0].filters[0].tag: moody:Filter takes no such argument; it takes app, mood"
+        eventually(lambda: sentence in running.log(), 10, "the log to tell of it")
+        assert fetch(running.address).status == 200

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import websocket
@@ -56,16 +57,12 @@ def proxied(running: Proxied) -> Proxied:
     return running
 
 
-def _url(process: LbgProcess) -> str:
-    return process.url.replace("http", "ws") + "/chat"
-
-
 @contextmanager
-def _connected(process: LbgProcess, **options: object) -> Iterator[websocket.WebSocket]:
+def _connected(process: LbgProcess, path: str = "/chat", **options: object) -> Iterator[websocket.WebSocket]:
     client = websocket.WebSocket()
     client.settimeout(10)
     try:
-        client.connect(_url(process), **options)
+        client.connect(process.url.replace("http", "ws") + path, **options)
         yield client
         client.close()
     finally:
@@ -315,3 +312,73 @@ def test_a_tunnel_counts_as_in_flight_until_it_ends(lbg: StartLbg) -> None:
             assert client.recv() == "hello"
             assert in_flight() == 1
         eventually(lambda: in_flight() == 0, what="no request in flight")
+
+
+PASSING = """
+def through_a_generator(app):
+    def middleware(environ, start_response):
+        for piece in app(environ, start_response):
+            yield piece
+    return middleware
+
+
+def as_a_list(app):
+    return lambda environ, start_response: list(app(environ, start_response))
+
+
+class Appending:
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        yield from self.app(environ, start_response)
+        if "HTTP_UPGRADE" in environ:
+            yield b"the end"
+
+
+class Rewrapping:
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        def start(status, headers, exc_info=None):
+            return start_response(status, [*headers, ("X-Seen", "1")], exc_info)
+        return self.app(environ, start)
+"""
+
+
+CHAINS = [
+    ["through_a_generator"],
+    ["as_a_list"],
+    ["Appending"],
+    ["Rewrapping"],
+    ["through_a_generator", "through_a_generator"],
+    ["as_a_list", "Rewrapping", "through_a_generator"],
+    ["through_a_generator", "as_a_list"],
+]
+
+
+@pytest.mark.parametrize("worker_class", [None, "gevent"], ids=["lbg", "gevent"])
+def test_middleware_that_goes_through_the_response_does_not_disturb_a_tunnel(
+    lbg: StartLbg, tmp_path: Path, worker_class: str | None
+) -> None:
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "passing.py").write_text(PASSING)
+    with Backend() as backend:
+        config = one_pool(backend.url)
+        config["routes"] = [
+            {"path": f"/{number}", "pool": "main", "filters": [f"passing:{name}" for name in chain]}
+            for number, chain in enumerate(CHAINS)
+        ]
+        process = lbg(config, workers=1, worker_class=worker_class, env={"PYTHONPATH": str(modules)})
+        backend.handler = serving(echo_messages)
+        for number in range(len(CHAINS)):
+            with _connected(process, f"/{number}") as client:
+                client.send("hello")
+                assert client.recv() == "hello"
+            _upstream_is_closed(backend)
+        backend.handler = answer()
+        assert {fetch(process.address, f"/{number}").body for number in range(len(CHAINS))} == {b"ok"}
+        process.stop()
+    assert "ERROR" not in process.log()

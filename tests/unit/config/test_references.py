@@ -3,7 +3,7 @@
 import pytest
 
 from lbg.config.load import ConfigError, load
-from lbg.config.references import check_references, references
+from lbg.config.references import Call, check_references, references
 
 TEXT = """\
 [pools.web]
@@ -42,31 +42,44 @@ def loaded(tmp_path):
 
 def test_every_place_that_can_name_python_is_known(loaded):
     assert references(loaded.config) == {
-        ("pools", "web", "balance"): "shop.policies:Nearest",
-        ("pools", "web", "hash_key"): "shop.keys:tenant",
-        ("routes", 0, "filters", 0, "key"): "shop.keys:tenant",
-        ("routes", 0, "filters", 1, "key"): "shop.keys:user",
-        ("routes", 0, "filters", 3, "use"): "shop.filters:tag",
-        ("routes", 0, "filters", 4, "use"): "shop.filters:Greet.politely",
-        ("routes", 1, "split_key"): "shop.keys:user",
+        ("pools", "web", "balance"): Call("shop.policies:Nearest"),
+        ("pools", "web", "hash_key"): Call("shop.keys:tenant"),
+        ("routes", 0, "filters", 0, "key"): Call("shop.keys:tenant"),
+        ("routes", 0, "filters", 1, "key"): Call("shop.keys:user"),
+        ("routes", 0, "filters", 3, "use"): Call("shop.filters:tag"),
+        ("routes", 0, "filters", 4, "use"): Call("shop.filters:Greet.politely", ("name",)),
+        ("routes", 1, "split_key"): Call("shop.keys:user"),
     }
 
 
-def test_each_reference_is_looked_for_once_in_the_directory_that_is_given(loaded, tmp_path):
+def test_each_call_is_looked_at_once_in_the_directory_that_is_given(loaded, tmp_path):
     asked = []
     check_references(loaded, lambda *arguments: asked.append(arguments) or {}, tmp_path)
     names = ["shop.policies:Nearest", "shop.keys:tenant", "shop.keys:user", "shop.filters:tag"]
-    assert asked == [([*names, "shop.filters:Greet.politely"], tmp_path)]
+    assert asked == [([*map(Call, names), Call("shop.filters:Greet.politely", ("name",))], tmp_path)]
 
 
 def test_a_reference_that_cannot_be_loaded_is_told_at_each_place_in_the_order_of_the_file(loaded, tmp_path):
-    sentences = {"shop.keys:tenant": "there is none", "shop.filters:tag": 'there is no module "shop"'}
+    faults = {
+        Call("shop.keys:tenant"): [("", "there is none")],
+        Call("shop.filters:tag"): [("", 'there is no module "shop"')],
+    }
     with pytest.raises(ConfigError) as caught:
-        check_references(loaded, lambda *_: sentences, tmp_path)
+        check_references(loaded, lambda *_: faults, tmp_path)
     assert str(caught.value).split("\n") == [
         "lbg.toml:4: pools.web.hash_key: there is none",
         "lbg.toml:12: routes[0].filters[0].key: there is none",
         'lbg.toml:15: routes[0].filters[3].use: there is no module "shop"',
+    ]
+
+
+def test_what_is_wrong_with_an_option_is_told_at_its_key(loaded, tmp_path):
+    faults = {Call("shop.filters:Greet.politely", ("name",)): [("name", "it takes none"), ("", "it wants x")]}
+    with pytest.raises(ConfigError) as caught:
+        check_references(loaded, lambda *_: faults, tmp_path)
+    assert str(caught.value).split("\n") == [
+        "lbg.toml:16: routes[0].filters[4].use: it wants x",
+        "lbg.toml:16: routes[0].filters[4].name: it takes none",
     ]
 
 

@@ -66,6 +66,28 @@ def test_a_new_body_in_place_of_a_chunked_one_is_chunked() -> None:
     assert filtered.fields == [("Transfer-Encoding", "chunked")]
 
 
+EXPECT = ("Expect", "100-continue")
+
+
+def test_a_body_that_was_read_is_not_asked_for_again() -> None:
+    filtered = Filtered(changing(replace(b"hello"))).ask("/", LENGTH, EXPECT, **POST)
+    assert filtered.fields == [("Content-Length", "5")]
+    assert "HTTP_EXPECT" not in filtered.environ
+
+
+def test_a_wrapped_input_that_nobody_read_is_asked_for_yet() -> None:
+    class Wrapped:
+        def __init__(self, source: Any) -> None:
+            self.read = source.read
+
+    def wrap(environ: Environ) -> None:
+        environ["wsgi.input"] = Wrapped(environ["wsgi.input"])
+
+    filtered = Filtered(changing(wrap)).ask("/", LENGTH, EXPECT, **POST)
+    assert EXPECT in filtered.fields
+    assert filtered.environ["HTTP_EXPECT"] == "100-continue"
+
+
 def test_a_wrapped_input_of_a_request_without_a_body_makes_none() -> None:
     filtered = Filtered(changing(lambda environ: environ.update({"wsgi.input": BytesIO()}))).ask()
     assert filtered.fields == []
