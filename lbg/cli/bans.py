@@ -44,7 +44,11 @@ def bans(
         console = Console(highlight=False, markup=False, emoji=False)
         if not console.is_terminal:
             console.width = _WIDE
-        console.print(_table(document) if document else "Nobody is banned.")
+        total, latest = document["total"], document["bans"]
+        left_out = f"These are the latest {len(latest):,d} of {total:,d}." if total > len(latest) else ""
+        console.print(_table(latest) if total else "Nobody is banned.")
+        if left_out:
+            console.print(left_out)
 
     _ask("bans", show, admin, token)
 

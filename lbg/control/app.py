@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lbg.control.documents import Documents
 from lbg.control.event_stream import EventStreams
 from lbg.control.status import Status
+from lbg.routing.limits_in_force import LimitsInForce
 from lbg.state.buckets import Buckets
 
 if TYPE_CHECKING:
@@ -39,16 +40,18 @@ class ControlApp:
         self._changes = changes
         self._buckets = Buckets.private() if buckets is None else buckets
         self._explainer = explainer
-        self._admin = published.snapshot.config.admin
+        self._config = published.snapshot.config
         self._flask: Flask | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if self._flask is None:
+            from lbg.control.bans import add_bans
             from lbg.control.routes import make_flask
 
             self._flask = make_flask(
-                self._status, self._documents, self._streams, self._changes, self._buckets, self._admin
+                self._status, self._documents, self._streams, self._changes, self._config.admin
             )
+            add_bans(self._flask, self._buckets, LimitsInForce.of(self._config.routes))
             if self._explainer is not None:
                 from lbg.control.route_lookup import add_route_lookup
 

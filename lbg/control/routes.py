@@ -9,7 +9,6 @@ from flask.json.provider import DefaultJSONProvider
 
 from lbg import __version__
 from lbg.config.problems import shown
-from lbg.control.bans import add_bans
 from lbg.control.endpoint_actions import add_endpoint_actions
 from lbg.control.event_stream import TooManyReaders
 from lbg.control.problem import problem
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from lbg.control.endpoint_actions import Changes
     from lbg.control.event_stream import EventStreams
     from lbg.control.status import Status
-    from lbg.state.buckets import Buckets
 
 _LISTED: Final = 100  # events, when nobody says how many
 _DIGITS: Final = 16  # of the longest number that JSON readers take as a whole one
@@ -44,7 +42,6 @@ def make_flask(
     documents: Documents,
     streams: EventStreams,
     changes: Changes | None,
-    buckets: Buckets,
     admin: AdminConfig,
 ) -> Flask:
     """Return the application; only health is for strangers."""
@@ -56,7 +53,6 @@ def make_flask(
     _add_documents(app, status, documents)
     _add_events(app, streams)
     add_endpoint_actions(app, documents, changes)
-    add_bans(app, buckets)
     _add_errors(app)
     return app
 

@@ -7,7 +7,6 @@ import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lbg.config.filters import ConcurrencyConfig, RateLimitConfig
 from lbg.config.route_fields import page_content
 from lbg.filters.chain import chain_of
 from lbg.filters.tools import Tools
@@ -17,6 +16,7 @@ from lbg.proxy.actions import Maintenance, Redirect, Respond
 from lbg.proxy.attempt import forward
 from lbg.proxy.forwarder import Forwarder, Upstream
 from lbg.proxy.keys import key_of
+from lbg.routing.limits_in_force import filter_name
 from lbg.routing.rewrite import Rewrite
 from lbg.routing.split import Split
 
@@ -92,10 +92,8 @@ class RouteApps:
             return None
 
     def _tools(self, route: Route, index: int) -> Tools:
-        section = route.config.filters[index]
-        named = isinstance(section, RateLimitConfig | ConcurrencyConfig) and section.name
         return Tools(
-            name=named or f"{route.name}#{index}",
+            name=filter_name(route, index),
             route=route.name,
             reply=self.replies.reply,
             send=forward,

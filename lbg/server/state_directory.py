@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lbg.config.snapshot import Snapshot
+from lbg.routing.limits_in_force import LimitsInForce
 from lbg.state import bucket_file, directory
 from lbg.state.bucket_memory import BucketMemory
 from lbg.state.cell_file import FILE, Damaged
@@ -117,7 +118,24 @@ class StateDirectory:
             self.cells.clear_pool(slot)
         self.cells.view[Header.GENERATION] = generation
         self._slots = slots, pool_slots
+        self._make_room(config)
         return published
+
+    def _make_room(self, config: Config) -> None:
+        """Take the disk space that limits need before any worker starts: all workers share them, or none."""
+        if not LimitsInForce.of(config.routes).all:
+            return
+        workers = (config.server.workers or os.cpu_count() or 1) + 1
+        slots = min(2 * workers, WORKER_SLOTS)  # at a reload the old ones are still there
+        self._buckets.refused = False
+        try:
+            for slot in range(slots):
+                self.cells.reserve(slot)  # whoever has no room for these shares nothing
+            self._buckets.reserve(slots - 1)
+        except OSError as error:
+            self._buckets.refused = True
+            reason = explain(error, self.path)
+            log.error("each worker limits for itself, there is no room for more: %s", reason)  # noqa: TRY400
 
     def _mend(self) -> None:
         """Put back what somebody deleted, a cleaner of temporary files perhaps. Raises Unusable, OSError."""

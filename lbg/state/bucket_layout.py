@@ -17,7 +17,7 @@ from typing import Final
 from lbg.state.layout import CELL, WORKER_SLOTS
 
 MAGIC: Final = int.from_bytes(b"lbgbucks", "big")
-VERSION: Final = 1
+VERSION: Final = 2
 DIGEST: Final = 16  # bytes
 SECRET: Final = 32  # bytes
 WAYS: Final = 8  # places in a set
@@ -43,8 +43,6 @@ class LimitField(IntEnum):
 
     DIGEST = 0
     SEEN = 2  # when a worker last began to apply it, CLOCK_MONOTONIC ns
-    KIND = 3  # a Kind
-    TEXT = 4  # its name: one byte of length, the rest UTF-8
 
 
 class Kind(IntEnum):
@@ -85,16 +83,15 @@ class Count(IntEnum):
     BANS = 3
     WOULD_REJECT = 4  # in a dry run
     EVICTIONS = 5  # keys that were forgotten before their time
-    UNCOUNTED = 6  # requests that passed because there was no place for their key
+    UNCOUNTED = 6  # requests that passed because all places of their set had others in flight
 
 
 ROW: Final = 16  # cells
-LIMIT_ROW: Final = 16
+LIMIT_ROW: Final = 4
 COUNTS: Final = 8
 SET: Final = Part.ROWS + WAYS * ROW
 HOLD_SET: Final = WAYS * DIGEST // CELL
 ROW_TEXT: Final = (ROW - RowField.TEXT) * CELL - 1  # bytes
-LIMIT_TEXT: Final = (LIMIT_ROW - LimitField.TEXT) * CELL - 1
 
 _PAGE: Final = 512  # cells
 _LIMIT_ROWS: Final = 16
@@ -114,6 +111,11 @@ def limit_row(slot: int) -> int:
 def rate_set(number: int) -> int:
     """Return the index of the first cell of a set of rate limits."""
     return _SETS + number * SET
+
+
+def set_of(digest: bytes) -> int:
+    """Return the index of the first cell of the set that a key is in, by its digest or how that begins."""
+    return _SETS + (digest[0] << 8 | digest[1]) % SETS * SET
 
 
 def hold_set(number: int) -> int:

@@ -9,10 +9,10 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from lbg.state.bucket_file import FILE, SIZE, make, new_header, open_sound
-from lbg.state.bucket_layout import DIGEST, HOLD_PLACES, SECRET, Header, area, holds
-from lbg.state.cell_file import allocate
+from lbg.state.bucket_layout import HOLD_PLACES, SECRET, Header, area, holds
 from lbg.state.cell_locks import CellLocks
-from lbg.state.layout import CELL
+from lbg.state.layout import CELL, WORKER_SLOTS
+from lbg.state.state_file import Damaged, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +27,14 @@ _MAPPED: Final[dict[Path, BucketMemory]] = {}  # by this process, or by the one 
 class BucketMemory(CellLocks):
     """The numbers of all limits and keys: `view` as 64-bit cells, `halves` as 32-bit ones.
 
-    `enter` and `leave` lock a set, given by its first cell; nothing between them may wait.
+    `enter` and `leave` lock a set, given by its first cell; nothing between them may wait. `refused` tells
+    the workers of a master that it found no room for all of them, so that none of them shares limits.
     """
 
     def __init__(self, memory: mmap.mmap, descriptor: int = -1) -> None:
         super().__init__(descriptor)
         self._pid = os.getpid()
+        self.refused = False
         self.memory = memory
         self.view = memoryview(memory).cast("Q")
         self.halves = memoryview(memory).cast("I")
@@ -69,11 +71,16 @@ class BucketMemory(CellLocks):
         descriptor = open_sound(path)
         try:
             memory = cls(mmap.mmap(descriptor, SIZE), descriptor)
+            memory._check_header(path)
         except BaseException:
             os.close(descriptor)
             raise
         _MAPPED[path] = memory
         return memory
+
+    def _check_header(self, path: Path) -> None:
+        if self.view[Header.WORKERS] > WORKER_SLOTS or self.view[Header.RESERVED] > 1:
+            raise Damaged(f"{path} has a header that no master wrote")
 
     @staticmethod
     def create(directory: Path) -> None:
@@ -85,7 +92,7 @@ class BucketMemory(CellLocks):
     @property
     def reserved(self) -> bool:
         """Whether the sets may be touched: a page that the disk has no room for would kill who does."""
-        return self.view[Header.RESERVED] != 0
+        return self.view[Header.RESERVED] != 0 and not self.refused
 
     def reserve(self, worker: int) -> None:
         """Take the disk space of the sets and of what workers up to `worker` count. Raises OSError."""
@@ -121,7 +128,3 @@ class BucketMemory(CellLocks):
         data = text.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore").encode()
         start = cell * CELL
         self.memory[start : start + 1 + len(data)] = bytes([len(data)]) + data
-
-    def digest(self, cell: int) -> bytes:
-        """Return the digest at `cell`."""
-        return self.memory[cell * CELL : cell * CELL + DIGEST]

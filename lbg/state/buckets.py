@@ -10,7 +10,7 @@ import logging
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from lbg.state.ban_list import Ban, BanList
+from lbg.state.ban_list import Ban, BanList, Bans
 from lbg.state.bucket_layout import Kind, counts
 from lbg.state.bucket_memory import BucketMemory
 from lbg.state.holder import Holder
@@ -18,7 +18,7 @@ from lbg.state.limit_table import Limit, LimitTable
 from lbg.state.limiter import Limiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     from lbg.state.limiter import RateRule
@@ -75,24 +75,34 @@ class Buckets:
         if self._reserved:
             return
         try:
-            self._memory.reserve(self._worker)
+            if not self._memory.refused:
+                self._memory.reserve(self._worker)
         except OSError as error:
             log.error("this worker limits for itself, there is no room for more: %s", error.strerror or error)  # noqa: TRY400
-            self._memory, self._worker = BucketMemory.private(), 0
-            self._memory.reserve(0)
+            self._stand_alone()
+        else:
+            if self._memory.refused:  # the master has told it
+                self._stand_alone()
         self._reserved = True
 
-    def bans(self, limit: str | None = None) -> list[Ban]:
-        """Return who is banned now, by all limits or by one; the latest first."""
-        return BanList(self._memory).bans(self._clock(), limit)
+    def _stand_alone(self) -> None:
+        self._memory, self._worker = BucketMemory.private(), 0
+        self._memory.reserve(0)
 
-    def lift(self, key: str, limit: str | None = None) -> list[Ban]:
-        """End the bans of `key`, as it is shown or as it is, by all limits or by one; return them."""
-        return BanList(self._memory).lift(key, self._clock(), limit)
+    def bans(self, limits: Iterable[str], most: int) -> Generator[None, None, Bans]:
+        """Find who is banned now by these limits; `most` of the bans, at most, are told in full.
 
-    def limits(self) -> list[Limit]:
-        """Return all limits that are known and what was counted of each."""
-        return list(LimitTable(self._memory).limits()) if self._memory.reserved else []
+        Yields each few milliseconds, so that the caller can do other things.
+        """
+        return BanList(self._memory, limits).survey(self._clock(), most)
+
+    def lift(self, key: str, limits: Iterable[str]) -> list[Ban]:
+        """End the bans of `key`, as it is shown or as it is, by these limits; return them."""
+        return BanList(self._memory, limits).lift(key, self._clock())
+
+    def limits(self, wanted: Iterable[tuple[str, Kind]]) -> Iterator[Limit]:
+        """Yield each of these limits that workers have applied, and what was counted of it."""
+        return LimitTable(self._memory).limits(wanted) if self._memory.reserved else iter(())
 
     def forget(self, worker: int) -> None:
         """Let go of what a dead worker had in flight; what it counted stays."""

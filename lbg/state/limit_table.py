@@ -1,4 +1,4 @@
-"""The names of the limits, and what the workers count of each."""
+"""Which limits there are, and what the workers count of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from lbg.state.bucket_layout import (
     COUNTS,
     DIGEST,
     LIMIT_ROW,
-    LIMIT_TEXT,
     LIMITS,
     Count,
     Header,
@@ -24,11 +23,12 @@ from lbg.state.bucket_layout import (
 from lbg.state.layout import CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lbg.state.bucket_memory import BucketMemory
 
 OTHERS: Final = "others"
+"""Stands for all limits beyond the first thousand."""
 _OTHERS: Final = 0  # the slot of all limits for which there is no other
 _AT_ONCE: Final = 60_000_000_000  # ns in which all workers begin to apply a configuration
 
@@ -68,33 +68,31 @@ class LimitTable:
             if slot < 0:
                 slot = self._free(now)
                 if slot == _OTHERS:
-                    name, kind, digest = OTHERS, Kind.RATE, limit_digest(OTHERS, Kind.RATE)
+                    digest = limit_digest(OTHERS, Kind.RATE)
                 if view[limit_row(slot)] != half(digest):
-                    self._give(slot, name, kind, digest)
+                    self._give(slot, digest)
             view[limit_row(slot) + LimitField.SEEN] = now
         finally:
             memory.leave(lock)
         return slot
 
-    def name(self, first_half: int) -> str:
-        """Return the name of the limit whose digest begins so, OTHERS when it is forgotten."""
-        slot = self._with(first_half)
-        return OTHERS if slot < 0 else self._text(slot)
+    def limits(self, wanted: Iterable[tuple[str, Kind]]) -> Iterator[Limit]:
+        """Yield each of these limits that workers have applied; those without a row as OTHERS, together."""
+        slots = {first_half: slot for slot, first_half in enumerate(self._halves()) if first_half}
+        others = False
+        for name, kind in wanted:
+            slot = slots.get(half(limit_digest(name, kind)))
+            if slot is None:
+                others = True
+            else:
+                yield Limit(name, kind, self._sums(slot))
+        if others and _OTHERS in slots.values():
+            yield Limit(OTHERS, Kind.RATE, self._sums(_OTHERS))
 
-    def digest(self, first_half: int) -> bytes:
-        """Return the digest that begins so, b"" when its limit is forgotten."""
-        slot = self._with(first_half)
-        return b"" if slot < 0 else self._memory.digest(limit_row(slot))
-
-    def limits(self) -> Iterator[Limit]:
-        """Yield every limit that is known."""
-        view = self._memory.view
+    def _sums(self, slot: int) -> dict[Count, int]:
+        view, first = self._memory.view, counts(0, slot)
         size = view[Header.WORKERS] * AREA
-        for slot, first_half in enumerate(self._halves()):
-            if first_half:
-                first = counts(0, slot)
-                sums = {field: sum(view[first + field : first + field + size : AREA]) for field in Count}
-                yield Limit(self._text(slot), Kind(view[limit_row(slot) + LimitField.KIND] & 1), sums)
+        return {field: sum(view[first + field : first + field + size : AREA]) for field in Count}
 
     def _halves(self) -> list[int]:
         first = limit_row(0)
@@ -114,16 +112,11 @@ class LimitTable:
         oldest = min(range(1, LIMITS), key=seen.__getitem__)
         return oldest if seen[oldest] < now - _AT_ONCE else _OTHERS
 
-    def _give(self, slot: int, name: str, kind: Kind, digest: bytes) -> None:
+    def _give(self, slot: int, digest: bytes) -> None:
         memory, view, row = self._memory, self._memory.view, limit_row(slot)
         view[row + LimitField.DIGEST] = 0  # nobody's, should we end here
         for worker in range(view[Header.WORKERS]):
             first = counts(worker, slot)
             for cell in range(first, first + COUNTS):
                 view[cell] = 0
-        view[row + LimitField.KIND] = kind
-        memory.set_text(row + LimitField.TEXT, name, LIMIT_TEXT)
         memory.memory[row * CELL : row * CELL + DIGEST] = digest
-
-    def _text(self, slot: int) -> str:
-        return self._memory.text(limit_row(slot) + LimitField.TEXT, LIMIT_TEXT)

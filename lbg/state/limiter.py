@@ -11,13 +11,12 @@ from lbg.state.bucket_layout import (
     DIGEST,
     ROW,
     ROW_TEXT,
-    SETS,
     WAYS,
     Count,
     Kind,
     Part,
     RowField,
-    rate_set,
+    set_of,
 )
 from lbg.state.gcra import advance
 from lbg.state.key_text import key_text
@@ -40,6 +39,7 @@ _SEEN: Final = int(Part.SEEN)
 _HELD: Final = int(Part.HELD)
 _ROWS: Final = int(Part.ROWS)
 _UNTIL: Final = int(RowField.BANNED_UNTIL)
+_SINCE: Final = int(RowField.BANNED_SINCE)
 _COUNTS: Final = int(RowField.COUNTS)
 _COUNTS_SIZE: Final = (RowField.TEXT - RowField.COUNTS) * CELL
 
@@ -139,9 +139,6 @@ class Limiter:
                     self._remember(key, base, digest)
             else:
                 way = self._take(base, digest, now)
-                if way < 0:
-                    view[self._counts + Count.UNCOUNTED] += 1
-                    return _PASSED, now
             view[base + _SEEN + way] = now
             if view[base + _HELD + way] > now:
                 until = view[base + _ROWS + way * ROW + _UNTIL]
@@ -175,7 +172,7 @@ class Limiter:
     def _place(self, key: bytes) -> tuple[int, bytes]:
         """Return the first cell of the set of a key, and its digest."""
         digest = self._digest(key)
-        return rate_set((digest[0] << 8 | digest[1]) % SETS), digest
+        return set_of(digest), digest
 
     def _remember(self, key: bytes, base: int, digest: bytes) -> None:
         """Spare the next request of a key that comes again the digest."""
@@ -185,7 +182,7 @@ class Limiter:
             self._places[key] = base, digest
 
     def _take(self, base: int, digest: bytes, now: int) -> int:
-        """Return the way that a key has from now on, -1 when all are taken by banned ones."""
+        """Return the way that a key has from now on."""
         view = self._view
         times = view[base + _TATS : base + _ROWS].tolist()
         tats = times[:WAYS]
@@ -193,17 +190,17 @@ class Limiter:
         way = tats.index(earliest)
         if earliest > now or times[2 * WAYS + way] > now:
             way = self._vacate(base, times, now)
-        if way >= 0:
-            # First whoever had the place begins anew, so that nobody gets it from another.
-            view[base + _HELD + way] = view[base + _TATS + way] = 0
-            start = base * CELL + way * DIGEST
-            self._memory.memory[start : start + DIGEST] = digest
+        # First whoever had the place begins anew, so that nobody gets it from another.
+        view[base + _HELD + way] = view[base + _TATS + way] = 0
+        start = base * CELL + way * DIGEST
+        self._memory.memory[start : start + DIGEST] = digest
         return way
 
     def _vacate(self, base: int, times: list[int], now: int) -> int:
         """Return a way whose time has passed, else the unbanned one that did not come for longest.
 
-        `times` are all TATS, SEEN and HELD of the set.
+        Where all are banned it is the one whose ban began first. `times` are all TATS, SEEN and HELD of the
+        set.
         """
         view = self._view
         seen, held = times[WAYS : 2 * WAYS], times[2 * WAYS :]
@@ -211,12 +208,13 @@ class Limiter:
             for way in range(WAYS):
                 if times[way] <= now and held[way] <= now:
                     return way
-            until = view[base + _ROWS + _UNTIL : base + _ROWS + WAYS * ROW : ROW].tolist()
+            first, end = base + _ROWS, base + _ROWS + WAYS * ROW
+            until = view[first + _UNTIL : end : ROW].tolist()
             for way in range(WAYS):
                 if held[way] > now and until[way] > now:
                     seen[way] = _NEVER
             if min(seen) == _NEVER:
-                return -1
+                seen = view[first + _SINCE : end : ROW].tolist()
         view[self._counts + Count.EVICTIONS] += 1
         return seen.index(min(seen))
 

@@ -159,18 +159,18 @@ def _replaced(process: LbgProcess, *gone: int) -> None:
 
 
 def _banned(process: LbgProcess) -> list[str]:
-    return [ban["key"] for ban in process.ask("/api/v1/bans")]
+    return [ban["key"] for ban in process.ask("/api/v1/bans")["bans"]]
 
 
 def test_a_ban_is_listed_and_lifted(banning: LbgProcess) -> None:
     _ban(banning, "192.0.2.1")
-    (ban,) = banning.ask("/api/v1/bans")
+    (ban,) = banning.ask("/api/v1/bans")["bans"]
     assert (ban["key"], ban["times"], ban["reason"]) == ("192.0.2.1", 1, "3 rejections within a minute")
     assert 590 < ban["seconds_left"] <= 600
     shown = _command(banning, "bans")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "192.0.2.1" in shown.stdout
-    assert json.loads(_command(banning, "bans", "--json").stdout)[0]["limit"] == ban["limit"]
+    assert json.loads(_command(banning, "bans", "--json").stdout)["bans"][0]["limit"] == ban["limit"]
     lifted = _command(banning, "unban", "192.0.2.1")
     assert (lifted.returncode, lifted.stderr) == (0, "")
     assert _banned(banning) == []
@@ -207,12 +207,27 @@ def test_bans_and_rates_outlive_a_reload_and_an_upgrade_and_dead_workers(banning
     assert _codes(banning, 2, "192.0.2.2") == [200, 429]
 
 
+def test_a_ban_that_does_not_hold_any_more_is_not_listed(banning: LbgProcess, backend: Backend) -> None:
+    _ban(banning, "192.0.2.1")
+    (limit,) = banning.ask("/api/v1/limits")
+    assert limit["banned_now"] == 1
+    before = banning.worker_pids("proxy")
+    banning.write_config(_limited(backend.url, trusted=True, rate="1/h", burst=2))
+    banning.send_signal(signal.SIGHUP)
+    _replaced(banning, *before)
+    assert _reason(_ask(banning, "192.0.2.1")) == "rate_limited"
+    eventually(lambda: _banned(banning) == [], timeout=10.0, what="the new control worker to answer")
+    (limit,) = banning.ask("/api/v1/limits")
+    assert (limit["bans"], limit["banned_now"]) == (1, 0)
+    assert _command(banning, "unban", "192.0.2.1").returncode == 2
+
+
 def test_a_secret_key_is_listed_by_its_digest(lbg: StartLbg, backend: Backend) -> None:
     config = _limited(backend.url, key="header:X-Api-Key", name="keys", **BANS)
     process = booted(lbg(config, workers=WORKERS))
     for _ in range(6):
         fetch(process.address, headers=[("X-Api-Key", "very-secret")])
-    (ban,) = process.ask("/api/v1/bans")
+    (ban,) = process.ask("/api/v1/bans")["bans"]
     assert ban["key"].startswith("digest:")
     assert _command(process, "unban", ban["key"], "--limit", "keys").returncode == 0
     assert _banned(process) == []

@@ -19,8 +19,12 @@ def listed(document):
     return answer([json.dumps(document).encode()])
 
 
+def listed_bans(bans, total=None):
+    return listed({"total": len(bans) if total is None else total, "bans": bans})
+
+
 def test_bans_are_a_table(command, listener):
-    listener.script = [listed([BAN, BAN | {"key": "2001:db8::/64", "seconds_left": 3600.0}])]
+    listener.script = [listed_bans([BAN, BAN | {"key": "2001:db8::/64", "seconds_left": 3600.0}])]
     status, out, err = command("bans")
     assert (status, err) == (0, "")
     heading, first, second = out.splitlines()
@@ -31,19 +35,24 @@ def test_bans_are_a_table(command, listener):
     assert listener.requests[0].url.endswith("/api/v1/bans")
 
 
+def test_how_many_there_are_is_told_when_not_all_are_listed(command, listener):
+    listener.script = [listed_bans([BAN, BAN], total=35012)]
+    assert command("bans")[1].splitlines()[-1] == "These are the latest 2 of 35,012."
+
+
 def test_when_nobody_is_banned_it_says_so(command, listener):
-    listener.script = [listed([])]
+    listener.script = [listed_bans([])]
     assert command("bans") == (0, "Nobody is banned.\n", "")
 
 
 def test_the_document_can_be_had_as_it_is(command, listener):
-    listener.script = [listed([BAN])]
+    listener.script = [listed_bans([BAN])]
     status, out, err = command("bans", "--json")
-    assert (status, json.loads(out), err) == (0, [BAN], "")
+    assert (status, json.loads(out), err) == (0, {"total": 1, "bans": [BAN]}, "")
 
 
 def test_bans_by_one_limit_can_be_asked_for(command, listener):
-    listener.script = [listed([])]
+    listener.script = [listed_bans([])]
     command("bans", "--limit", "shop.example/v1#0")
     assert listener.requests[0].url.endswith("/api/v1/bans?limit=shop.example%2Fv1%230")
 
@@ -81,7 +90,16 @@ def test_what_is_not_banned_is_told_with_status_2(command, listener):
     )
 
 
-@pytest.mark.parametrize("document", [{"x": 1}, [{"key": "a"}], [BAN | {"times": "many"}]])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"x": 1},
+        [BAN],
+        {"total": 1, "bans": [{"key": "a"}]},
+        {"total": 1, "bans": [BAN | {"times": "many"}]},
+        {"total": "many", "bans": [BAN]},
+    ],
+)
 def test_another_document_is_not_taken_for_a_list_of_bans(command, listener, document):
     listener.script = [listed(document)]
     status, out, err = command("bans")
@@ -90,12 +108,12 @@ def test_another_document_is_not_taken_for_a_list_of_bans(command, listener, doc
 
 
 def test_what_a_client_sent_cannot_move_the_cursor(command, listener):
-    listener.script = [listed([BAN | {"key": "a\x1b[2J"}])]
+    listener.script = [listed_bans([BAN | {"key": "a\x1b[2J"}])]
     assert "\x1b" not in command("bans")[1]
 
 
 def test_it_goes_where_it_is_told_with_the_token(command, listener):
-    listener.script = [listed([]), listed([BAN])]
+    listener.script = [listed_bans([]), listed([BAN])]
     command("bans", "--admin", "http://lb:1", "--token", "secret")
     command("unban", "a", "--admin", "http://lb:1", "--token", "secret")
     for request in listener.requests:

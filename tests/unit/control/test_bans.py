@@ -1,16 +1,19 @@
 """Limits and bans on the admin listener."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lbg.config.schema import Config
 from lbg.control.app import ControlApp
 from lbg.health.events import EventLog
 from lbg.state.bucket_memory import BucketMemory
 from lbg.state.buckets import Buckets
 from lbg.state.gcra import Rate
 from lbg.state.limiter import RateRule
-from tests.unit.control.control_app import Answer, cells_of, published
+from tests.unit.control.control_app import POOLS, Answer, cells_of, published
+from tests.unit.state.limits import banned
 
 SECOND = 1_000_000_000
 
@@ -22,12 +25,25 @@ def buckets() -> Buckets:
 
 @pytest.fixture
 def app(buckets: Buckets) -> ControlApp:
-    return ControlApp(published(), cells_of(), EventLog(), buckets=buckets)
+    return control(buckets, *(rate_limit(name) for name in ("api", "other", "")))
 
 
-def ban(buckets: Buckets, key: bytes, name: str = "api") -> None:
+def rate_limit(name: str = "", **table: object) -> dict[str, object]:
+    return {"use": "rate_limit", "rate": "1/h", "burst": 0, "ban_after": 2, "name": name, **table}
+
+
+def control(buckets: Buckets, *filters: dict[str, object], token: str = "") -> ControlApp:
+    """Return the application for a route with these filters."""
+    before = published(token=token)
+    routes = [{"name": "shop", "pool": "web", "filters": filters}]
+    config = Config.model_validate({"admin": {"token": token}, "pools": POOLS, "routes": routes})
+    snapshot = replace(before.snapshot, config=config)
+    return ControlApp(replace(before, snapshot=snapshot), cells_of(), EventLog(), buckets=buckets)
+
+
+def ban(buckets: Buckets, key: bytes, name: str = "api", after: int = 2) -> None:
     """Have a key banned for a minute."""
-    limiter = buckets.limiter(RateRule(name, Rate.of(1, 3600 * SECOND, 0), ban_after=2, ban=60 * SECOND))
+    limiter = buckets.limiter(RateRule(name, Rate.of(1, 3600 * SECOND, 0), ban_after=after, ban=60 * SECOND))
     for _ in range(4):
         limiter.hit(key, buckets._clock())
 
@@ -38,14 +54,18 @@ def get(app: ControlApp, path: str, query: str = "") -> Any:
     return answer.document
 
 
+def listed(app: ControlApp, query: str = "") -> Any:
+    return get(app, "/api/v1/bans", query)["bans"]
+
+
 def delete(app: ControlApp, key: str, query: str = "") -> Answer:
     return Answer(app, f"/api/v1/bans/{key}", REQUEST_METHOD="DELETE", QUERY_STRING=query)
 
 
 def test_who_is_banned_is_listed(app: ControlApp, buckets: Buckets) -> None:
-    assert get(app, "/api/v1/bans") == []
+    assert get(app, "/api/v1/bans") == {"total": 0, "bans": []}
     ban(buckets, b"192.0.2.1")
-    (document,) = get(app, "/api/v1/bans")
+    (document,) = listed(app)
     assert document.pop("since") < document.pop("until")
     assert 58 < document.pop("seconds_left") <= 60
     assert document == {
@@ -58,8 +78,79 @@ def test_who_is_banned_is_listed(app: ControlApp, buckets: Buckets) -> None:
 
 def test_bans_by_one_limit_can_be_asked_for(app: ControlApp, buckets: Buckets) -> None:
     ban(buckets, b"a")
-    ban(buckets, b"b", "other/limit#0")
-    assert [each["key"] for each in get(app, "/api/v1/bans", "limit=other/limit%230")] == ["b"]
+    ban(buckets, b"b", "shop#2")
+    assert [each["key"] for each in listed(app, "limit=shop%232")] == ["b"]
+    assert get(app, "/api/v1/bans", "limit=shop%232")["total"] == 1
+    assert get(app, "/api/v1/bans", "limit=unknown") == {"total": 0, "bans": []}
+
+
+def test_one_rejection_is_one(app: ControlApp, buckets: Buckets) -> None:
+    ban(buckets, b"a", after=1)
+    assert listed(app)[0]["reason"] == "1 rejection within a minute"
+
+
+def test_the_latest_bans_are_listed_with_how_many_there_are(app: ControlApp, buckets: Buckets) -> None:
+    for number in range(1002):
+        ban(buckets, b"%d" % number)
+    answer = get(app, "/api/v1/bans")
+    assert (answer["total"], len(answer["bans"])) == (1002, 1000)
+    assert answer["bans"][0]["key"] == "1001"
+    assert [each["key"] for each in listed(app, "count=2")] == ["1001", "1000"]
+    assert get(app, "/api/v1/bans", "count=0") == {"total": 1002, "bans": []}
+    assert len(listed(app, "count=5000")) == 1002
+
+
+@pytest.mark.parametrize("count", ["", "-1", "x", "1.0", "5001", "9" * 5000, "%C2%B2"])
+def test_a_count_that_cannot_be_is_a_problem(app: ControlApp, count: str) -> None:
+    answer = Answer(app, "/api/v1/bans", QUERY_STRING=f"count={count}")
+    assert answer.status == 400
+    assert answer.document["detail"].startswith("count: expected a whole number of at most 5000, got")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/bans", "/api/v1/limits"])
+def test_others_have_their_turn_while_bans_are_looked_for(
+    app: ControlApp, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("lbg.control.bans.sleep", pauses.append)
+    app._buckets.limiter(RateRule("api", Rate.of(1, SECOND, 0)))
+    get(app, path)
+    assert len(pauses) >= 32
+
+
+GHOSTS = {
+    "bans no more": [rate_limit("api", ban_after=0)],
+    "runs dry": [rate_limit("api", dry_run=True)],
+    "has another name": [rate_limit("other")],
+    "is gone": [],
+    "limits what is in flight": [{"use": "concurrency", "limit": 1, "name": "api"}],
+}
+
+
+@pytest.mark.parametrize("filters", GHOSTS.values(), ids=GHOSTS.keys())
+def test_a_ban_by_a_limit_that_does_not_ban_is_none(
+    buckets: Buckets, filters: list[dict[str, object]]
+) -> None:
+    ban(buckets, b"a")
+    app = control(buckets, *filters)
+    assert get(app, "/api/v1/bans") == {"total": 0, "bans": []}
+    assert delete(app, "a").status == 404
+    assert all(limit.get("banned_now", 0) == 0 for limit in get(app, "/api/v1/limits"))
+
+
+def test_a_limit_without_a_name_is_known_by_its_place(buckets: Buckets) -> None:
+    ban(buckets, b"a", "shop#1")
+    app = control(buckets, {"use": "request_id"}, rate_limit())
+    assert [each["limit"] for each in listed(app)] == ["shop#1"]
+    assert [each["limit"] for each in get(app, "/api/v1/limits")] == ["shop#1"]
+
+
+def test_limits_of_earlier_configurations_are_not_listed(buckets: Buckets) -> None:
+    ban(buckets, b"a", "earlier")
+    ban(buckets, b"a", "api")
+    buckets.holder("api", 1)
+    app = control(buckets, rate_limit("api"))
+    assert [(each["limit"], each["kind"]) for each in get(app, "/api/v1/limits")] == [("api", "rate")]
 
 
 @pytest.mark.parametrize("key", ["192.0.2.1", "2001:db8::/64", "/v1/reports", "//x", "two words", "a%2Fb"])
@@ -68,7 +159,7 @@ def test_a_ban_can_be_lifted(app: ControlApp, buckets: Buckets, key: str) -> Non
     answer = delete(app, key)
     assert answer.status == 200
     assert [each["key"] for each in answer.document] == [key]
-    assert get(app, "/api/v1/bans") == []
+    assert listed(app) == []
 
 
 def test_a_key_of_other_scripts_can_be_lifted(app: ControlApp, buckets: Buckets) -> None:
@@ -85,7 +176,7 @@ def test_only_the_ban_by_the_limit_that_is_named_is_lifted(app: ControlApp, buck
     ban(buckets, b"a")
     ban(buckets, b"a", "other")
     assert [each["limit"] for each in delete(app, "a", "limit=other").document] == ["other"]
-    assert [each["limit"] for each in get(app, "/api/v1/bans")] == ["api"]
+    assert [each["limit"] for each in listed(app)] == ["api"]
     assert [each["limit"] for each in delete(app, "a").document] == ["api"]
 
 
@@ -107,13 +198,14 @@ def test_another_method_is_a_problem(app: ControlApp, method: str, path: str) ->
 
 
 def test_with_a_token_bans_are_not_for_strangers(buckets: Buckets) -> None:
-    app = ControlApp(published(token="secret"), cells_of(), EventLog(), buckets=buckets)
+    app = control(buckets, rate_limit("api"), token="secret")
     ban(buckets, b"a")
     assert delete(app, "a").status == 401
-    assert len(buckets.bans()) == 1
+    assert len(banned(buckets, "api")) == 1
 
 
-def test_limits_tell_what_they_counted(app: ControlApp, buckets: Buckets) -> None:
+def test_limits_tell_what_they_counted(buckets: Buckets) -> None:
+    app = control(buckets, rate_limit("api"), {"use": "concurrency", "limit": 1, "name": "api"})
     assert get(app, "/api/v1/limits") == []
     ban(buckets, b"a")
     ban(buckets, b"b")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.filters.limited import Application, Limits, call, codes
-from tests.unit.state.limits import HOUR, MINUTE, SECOND
+from tests.unit.state.limits import HOUR, MINUTE, SECOND, banned
 
 BANS = {"ban_after": 2, "ban": 60.0}
 
@@ -128,7 +128,7 @@ def test_a_secret_is_neither_listed_nor_logged(
     if kind == "query":
         filtered._key = lambda _: b"hidden"
     codes(filtered, 5, field)
-    (ban,) = limits.buckets.bans()
+    (ban,) = banned(limits.buckets, "shop#0")
     assert ban.key.startswith("digest:")
     assert ban.key in caplog.text
     assert "hidden" not in caplog.text
@@ -136,7 +136,7 @@ def test_a_secret_is_neither_listed_nor_logged(
 
 def test_an_open_key_is_listed_as_it_is(limits: Limits, app: Application) -> None:
     codes(limits.rate_limit(app, key="header:X-Tenant", **BANS), 5, ("X-Tenant", "acme"))
-    assert [ban.key for ban in limits.buckets.bans()] == ["acme"]
+    assert [ban.key for ban in banned(limits.buckets, "shop#0")] == ["acme"]
 
 
 def test_the_draft_s_fields_are_on_every_response(limits: Limits, app: Application) -> None:
@@ -252,7 +252,7 @@ def test_a_dry_run_lets_all_pass_tells_no_client_and_bans_nobody(
         "limit shop#0, dry run: would have rejected 1 since the last such line",
         "limit shop#0, dry run: would have rejected 27 since the last such line",
     ]
-    assert limits.buckets.bans() == []
+    assert banned(limits.buckets, "shop#0") == []
 
 
 def test_a_fault_of_the_table_lets_requests_pass_and_is_logged_once_a_minute(

@@ -11,8 +11,8 @@ import pytest
 from lbg.config.schema import Config
 from lbg.server import state_directory as module
 from lbg.server.state_directory import NO_SLOT, StateDirectory
-from lbg.state import cell_file as cell_file_module
 from lbg.state import directory
+from lbg.state import state_file as state_file_module
 from lbg.state.cell_file import FILE
 from lbg.state.cells import Cells
 from lbg.state.directory import Unusable
@@ -320,7 +320,7 @@ def test_a_successor_of_an_unsound_state_makes_all_anew_with_one_warning(
 def test_state_from_before_a_boot_is_made_anew(
     state: StateDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cell_file_module, "boot_number", lambda: 4711)
+    monkeypatch.setattr(state_file_module, "boot_number", lambda: 4711)
     assert restart(state).published.snapshot.generation == 1
     assert "before the last boot" in caplog.text
 

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic_ns
 
@@ -12,11 +13,15 @@ from lbg.config.schema import Config
 from lbg.server.state_directory import StateDirectory
 from lbg.state import bucket_memory, directory
 from lbg.state.bucket_file import FILE
+from lbg.state.bucket_layout import Header, area
 from lbg.state.buckets import Buckets
 from lbg.state.directory import Unusable
 from lbg.state.gcra import Rate
 from lbg.state.holder import FULL
+from lbg.state.layout import CELL
+from lbg.state.layout import area as cells_area
 from lbg.state.limiter import Outcome, RateRule
+from tests.unit.state import limits
 from tests.unit.state.processes import kill, resting_after
 
 CONFIG = Config.model_validate({"pools": {"api": {"endpoints": ["http://a:1"]}}})
@@ -50,7 +55,7 @@ def ban(state: StateDirectory) -> None:
 
 
 def banned(state: StateDirectory) -> list[str]:
-    return [each.key for each in Buckets.open(state.path).bans()]
+    return [each.key for each in limits.banned(Buckets.open(state.path), "api")]
 
 
 def test_a_new_directory_has_buckets_and_says_nothing_of_them(
@@ -116,9 +121,63 @@ def test_a_file_that_cannot_be_made_leaves_no_usable_directory(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("lbg.state.bucket_file.allocate", refuse)
+    monkeypatch.setattr("lbg.state.state_file.allocate", refuse)
     with pytest.raises(Unusable, match="No space left on device"):
         start(tmp_path / "other")
+
+
+LIMITED = {
+    "server": {"workers": 3},
+    "pools": {"api": {"endpoints": ["http://a:1"]}},
+    "routes": [{"pool": "api", "filters": [{"use": "concurrency", "limit": 1, "name": "api"}]}],
+}
+
+
+def test_room_for_all_workers_of_two_generations_is_taken_before_the_first_of_them(
+    state: StateDirectory,
+) -> None:
+    assert not state._buckets.reserved
+    state.publish(Config.model_validate(LIMITED), "lbg.toml")
+    assert state._buckets.reserved
+    assert state._buckets.view[Header.WORKERS] == 8
+    assert (state.path / FILE).stat().st_blocks * 512 >= area(8) * CELL
+
+
+def test_without_limits_no_room_is_taken(state: StateDirectory) -> None:
+    config = LIMITED | {"routes": [{"pool": "api", "filters": [{"use": "request_id"}]}]}
+    state.publish(Config.model_validate(config), "lbg.toml")
+    assert not state._buckets.reserved
+
+
+def no_room_after(size: int) -> Callable[[int, int, int], None]:
+    def allocate(_: int, start: int, more: int) -> None:
+        if start + more > size:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    return allocate
+
+
+@pytest.mark.parametrize("full", ["bucket_memory", "cells"])
+def test_without_room_for_all_workers_none_shares_limits(
+    state: StateDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, full: str
+) -> None:
+    size = area(7) * CELL if full == "bucket_memory" else cells_area(3) * CELL
+    with monkeypatch.context() as patch:
+        patch.setattr(f"lbg.state.{full}.allocate", no_room_after(size))
+        state.publish(Config.model_validate(LIMITED), "lbg.toml")
+    (message,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert message == (
+        f"each worker limits for itself, there is no room for more: {state.path}: No space left on device"
+    )
+
+    def work() -> None:
+        for slot in (0, 1):
+            hold(state, slot)  # each lets one in, although there is one limit
+
+    with resting_after(work):
+        assert not state._buckets.reserved
+    state.publish(Config.model_validate(LIMITED), "lbg.toml")
+    assert state._buckets.reserved
 
 
 def hold(state: StateDirectory, slot: int) -> None:

@@ -1,8 +1,10 @@
 """Rate limits to try out, on memory of the test's own."""
 
+from collections.abc import Generator
 from itertools import count
 from typing import Any
 
+from lbg.state.ban_list import Ban, Bans
 from lbg.state.bucket_layout import Kind
 from lbg.state.bucket_memory import BucketMemory
 from lbg.state.buckets import Buckets
@@ -31,8 +33,23 @@ class Limits:
 
     def counts(self, name: str = "api", kind: Kind = Kind.RATE) -> dict[str, int]:
         """Return what was counted of a limit, without zeros."""
-        (limit,) = [each for each in self.buckets.limits() if (each.name, each.kind) == (name, kind)]
+        (limit,) = self.buckets.limits([(name, kind)])
         return {field.name.lower(): number for field, number in limit.counts.items() if number}
+
+
+def banned(buckets: Buckets, *limits: str) -> list[Ban]:
+    """Return all bans by these limits."""
+    return survey(buckets.bans(limits, 10**6)).latest
+
+
+def survey(steps: Generator[None, None, Bans]) -> Bans:
+    """Return what comes of `steps`."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Bans = end.value
+            return found
 
 
 def outcomes(limiter: Limiter, key: bytes, now: int, times: int) -> list[Outcome]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lbg.state import bucket_file as file_module
 from lbg.state import bucket_memory as memory_module
+from lbg.state import state_file
 from lbg.state.bucket_file import FILE, SIZE
 from lbg.state.bucket_layout import (
     AREA,
@@ -28,6 +28,7 @@ from lbg.state.bucket_layout import (
     WAYS,
     Count,
     Header,
+    Kind,
     LimitField,
     Part,
     RowField,
@@ -39,8 +40,9 @@ from lbg.state.bucket_layout import (
     rate_set,
 )
 from lbg.state.bucket_memory import BucketMemory
-from lbg.state.cell_file import Damaged
 from lbg.state.layout import CELL, WORKER_SLOTS
+from lbg.state.limiter import Outcome
+from lbg.state.state_file import Damaged
 from tests.unit.state.limits import Limits
 
 
@@ -179,7 +181,7 @@ def full() -> Callable[..., None]:
 
 
 def test_a_full_disk_leaves_no_half_written_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_module, "allocate", full())
+    monkeypatch.setattr(state_file, "allocate", full())
     with pytest.raises(OSError, match="No space"):
         BucketMemory.create(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +209,22 @@ def test_without_disk_space_a_worker_limits_for_itself(
     assert not limits.memory.reserved
     assert len({limiter.hit(b"a", limits.now)[0] for _ in range(5)}) == 2
     assert holder.acquire(b"a") >= 0
-    assert [each.name for each in limits.buckets.limits()] == ["api", "api"]
+    assert limits.counts(kind=Kind.CONCURRENCY) == {"passed": 1}
+
+
+def test_where_the_master_found_no_room_a_worker_limits_for_itself_and_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    BucketMemory.create(tmp_path)
+    limits = Limits(BucketMemory.open(tmp_path), worker=2)
+    limits.memory.reserve(9)
+    limits.memory.refused = True
+    assert not limits.memory.reserved
+    limiter = limits.limiter()
+    assert [limiter.hit(b"a", limits.now)[0] for _ in range(3)] == [Outcome.PASSED] * 3
+    assert not any(limits.memory.view[rate_set(0) : hold_set(0)])
+    assert limits.counts() == {"passed": 3}
+    assert caplog.messages == []
 
 
 def test_private_memory_is_of_one_process(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lbg.state import cell_file as module
+from lbg.state import state_file as module
 from lbg.state.cell_file import FILE, SIZE, Damaged
 from lbg.state.cells import Cells
 from lbg.state.layout import (

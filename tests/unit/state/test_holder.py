@@ -139,7 +139,7 @@ def test_processes_never_hold_more_than_the_limit_together(state: Path) -> None:
     run_together(*(partial(work, worker) for worker in range(4)))
     holder = Buckets.open(state).holder("api", 3)
     assert [holder.acquire(b"a") >= 0 for _ in range(4)] == [True] * 3 + [False]
-    (limit,) = Buckets.open(state).limits()
+    (limit,) = Buckets.open(state).limits([("api", Kind.CONCURRENCY)])
     assert limit.counts[Count.PASSED] + limit.counts[Count.REJECTED] == 4 * 2000 + 4
 
 

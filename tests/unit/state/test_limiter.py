@@ -173,6 +173,15 @@ def test_an_hour_after_its_end_a_ban_is_forgotten(limits: Limits) -> None:
     assert bans(limits.limiter("other", ban_after=2, ban=60 * SECOND), HOUR, 2) == [60, 60]
 
 
+def test_a_rejection_does_not_shorten_the_memory_of_a_ban(limits: Limits) -> None:
+    limiter = limits.limiter(ban_after=2, ban=MINUTE)
+    assert [reject(limiter, START) for _ in range(2)] == [REJECTED, NEWLY]
+    assert reject(limiter, START + 2 * MINUTE) is REJECTED
+    later = START + 4 * MINUTE
+    assert [reject(limiter, later) for _ in range(2)] == [REJECTED, NEWLY]
+    assert limiter.hit(b"a", later) == (BANNED, later + 2 * MINUTE)
+
+
 def test_the_greatest_number_of_rejections_that_can_be_counted_bans(limits: Limits) -> None:
     limiter = limits.limiter(ban_after=2**31, ban=SECOND)
     assert NEWLY in outcomes(limiter, b"a", START, 70_000)
@@ -226,15 +235,28 @@ def test_banned_keys_stay_when_others_want_their_place(limits: Limits) -> None:
     assert outcomes(limiter, banned, START + 30 * SECOND, 1) == [BANNED]
 
 
-def test_where_all_are_banned_others_pass_uncounted(limits: Limits) -> None:
+def test_where_all_are_banned_the_ban_that_began_first_ends_for_another_key_and_that_is_counted(
+    limits: Limits,
+) -> None:
     limiter = limits.limiter(ban_after=1, ban=MINUTE)
     *keys, new = neighbours(limiter, WAYS + 1)
     for key in keys:
-        outcomes(limiter, key, START, 4)
-    assert limiter.hit(new, START + 1) == (PASSED, START + 1)
-    assert set(outcomes(limiter, new, START + 1, 10)) == {PASSED}
-    assert limits.counts()["uncounted"] == 11
-    assert outcomes(limiter, keys[0], START + 1, 1) == [BANNED]
+        limiter.hit(key, START)
+    first = keys.pop(3)
+    outcomes(limiter, first, START, 4)
+    for number, key in enumerate(keys):
+        outcomes(limiter, key, START + 1 + number, 4)
+    assert outcomes(limiter, first, START + SECOND, 1) == [BANNED]  # who came last can be the one that goes
+    assert outcomes(limiter, new, START + SECOND, 5) == [PASSED] * 3 + [NEWLY, BANNED]
+    assert limits.counts()["evictions"] == 1
+    assert [limiter.hit(key, START + SECOND)[0] for key in keys] == [BANNED] * (WAYS - 1)
+
+
+def test_where_all_are_banned_no_key_is_free_of_the_limit(limits: Limits) -> None:
+    limiter = limits.limiter(ban_after=1, ban=HOUR)
+    for key in neighbours(limiter, 4 * WAYS):
+        assert outcomes(limiter, key, START, 5) == [PASSED] * 3 + [NEWLY, BANNED]
+    assert limits.counts()["evictions"] == 3 * WAYS
 
 
 def test_a_ban_that_is_over_makes_room(limits: Limits) -> None:

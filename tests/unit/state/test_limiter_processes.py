@@ -9,7 +9,7 @@ from time import monotonic_ns
 import pytest
 
 from lbg.state import cell_locks
-from lbg.state.bucket_layout import Count
+from lbg.state.bucket_layout import Count, Kind
 from lbg.state.buckets import Buckets
 from lbg.state.gcra import Rate
 from lbg.state.limiter import Limiter, Outcome, RateRule
@@ -41,7 +41,7 @@ def test_a_burst_is_given_out_exactly(state: Path) -> None:
             mine.hit(b"%d" % (number % 2), START)
 
     run_together(*(partial(work, worker) for worker in range(PROCESSES)))
-    (limit,) = Buckets.open(state).limits()
+    (limit,) = Buckets.open(state).limits([("api", Kind.RATE)])
     assert limit.counts[Count.PASSED] == 2 * 2501
     assert limit.counts[Count.REJECTED] == PROCESSES * 2000 - 2 * 2501
     assert limiter(state, rate).hit(b"0", START)[0] is REJECTED
@@ -79,7 +79,7 @@ def test_a_ban_holds_for_all_and_is_counted_together(state: Path) -> None:
             mine.hit(b"a", START)
 
     run_together(*(partial(work, worker) for worker in range(PROCESSES)))
-    (limit,) = Buckets.open(state).limits()
+    (limit,) = Buckets.open(state).limits([("api", Kind.RATE)])
     assert limit.counts[Count.PASSED] == 1
     assert limit.counts[Count.REJECTED] == 500
     assert limit.counts[Count.BANS] == 1
@@ -146,5 +146,5 @@ def test_workers_that_are_killed_at_any_moment_leave_keys_that_are_limited_as_be
 
 
 def hits(state: Path) -> int:
-    (limit,) = Buckets.open(state).limits()
+    (limit,) = Buckets.open(state).limits([("api", Kind.RATE)])
     return limit.counts[Count.PASSED] + limit.counts[Count.REJECTED] + limit.counts[Count.BANNED]
