@@ -37,6 +37,8 @@ def test_another_form_is_not_absolute(target: bytes) -> None:
         ("example.com.:80", "example.com"),
         ("[::1]", "[::1]"),
         ("[2001:DB8::A]:80", "[2001:db8::a]"),
+        ("[2001:DB8:0:0:0::00A]", "[2001:db8::a]"),
+        ("[FE80::1%25eth0]:80", "[fe80::1%25eth0]"),
         ("127.0.0.1:1", "127.0.0.1"),
     ],
 )
