@@ -40,7 +40,9 @@ class Access:
         networks = Networks(config.allow, config.deny, default=default)
         matters = bool(config.allow or config.deny) or not default
         self._allows = lru_cache(_REMEMBERED)(networks.allow) if matters else None
-        self._methods = frozenset(config.deny_methods)
+        # HEAD tells what GET would, and routes treat them as one.
+        also = {"HEAD"} if "GET" in config.deny_methods else set()
+        self._methods = frozenset(config.deny_methods) | also
         self._paths = tuple((routing_path(path) or path).rstrip("/") + "/" for path in config.deny_paths)
         self._pattern = re.compile(config.deny_path_regex, re.DOTALL) if config.deny_path_regex else None
 

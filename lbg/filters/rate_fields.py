@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from lbg.state.gcra import remaining
@@ -14,6 +15,7 @@ Headers = list[tuple[str, str]]
 
 _SECOND: Final = 1_000_000_000
 _REMAINING: Final = "X-RateLimit-Remaining"
+_NUMBER: Final = re.compile("[0-9]{1,18}")
 _LEGACY: Final = frozenset({"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"})
 
 
@@ -65,6 +67,6 @@ class RateFields:
             return headers + fields
         others = [value for name, value in headers if name.lower() == _REMAINING.lower()]
         ours = int(fields[1][1])
-        if any(value.isdigit() and int(value) < ours for value in others):
+        if any(_NUMBER.fullmatch(value) and int(value) < ours for value in others):
             return headers
         return [field for field in headers if field[0].lower() not in _LEGACY] + fields

@@ -70,7 +70,11 @@ class Explainer:
             return document | {"refused": self._refusal(refusal, asked)}
         record = environ["lbg.exchange"]
         record.route, record.path = route, path
-        return document | {"route": route_document(route), **self._outcome(route, path, environ)}
+        document["route"] = route_document(route)
+        try:
+            return document | self._outcome(route, path, environ)
+        except LocalReply as refusal:  # by the rewriting
+            return document | {"refused": self._refusal(refusal, asked)}
 
     def _passed_over(self, asked: Inquiry) -> Document:
         path = routing_path(asked.raw_path)

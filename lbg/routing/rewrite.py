@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
+from lbg.errors import LocalReply
 from lbg.http.target import readings, routing_path, unescaped_path
 from lbg.routing.conditions import text_of
 from lbg.routing.path_index import compiled
@@ -76,7 +77,7 @@ class _PatternRule:
             return raw, ""
         middle = _expanded(self._path, found, _SAFE)
         new = _quoted(text[: found.start()]) + middle + _quoted(text[found.end() :])
-        return _without_dots(new), _expanded(self._query, found, "")
+        return _rooted(new), _expanded(self._query, found, "")
 
 
 def _compared(path: str) -> str:
@@ -128,16 +129,11 @@ def _quoted(text: str, safe: str = _SAFE) -> str:
     return quote(text, safe=safe, errors="surrogateescape").replace("%252F", "%2F")
 
 
-def _without_dots(path: str) -> str:
-    """Resolve dot segments that came to be (RFC 3986 section 5.2.4); a path begins with a slash."""
-    path = path if path.startswith("/") else f"/{path}"
-    if "/." not in path:
-        return path
-    segments: list[str] = []
-    parts = path.split("/")[1:]
-    for part in parts:
-        if part == "..":
-            segments = segments[:-1]
-        elif part != ".":
-            segments.append(part)
-    return "/" + "/".join(segments) + ("/" if parts[-1] in _DOTS and segments else "")
+def _rooted(path: str) -> str:
+    """Return the path with its slash in front. Raises LocalReply where dot segments came to be.
+
+    The backend would resolve them, and the client decide where that leads.
+    """
+    if "." in path and not _DOTS.isdisjoint(path.split("/")):
+        raise LocalReply("bad_request", "The path of the request leaves what it is rewritten to.")
+    return path if path.startswith("/") else f"/{path}"

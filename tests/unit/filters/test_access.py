@@ -196,6 +196,11 @@ def test_methods_are_denied(method: str, code: int) -> None:
     assert _code({"deny_methods": ["delete", "PUT"]}, method=method) == code
 
 
+def test_who_may_not_get_may_not_look_either() -> None:
+    assert _code({"deny_methods": ["GET"]}, method="HEAD") == 403
+    assert _code({"deny_methods": ["HEAD"]}, method="GET") == 200
+
+
 def test_an_allowed_client_may_not_do_what_nobody_may() -> None:
     assert _code({"allow": ["192.0.2.1"], "deny_paths": ["/admin"]}, "/admin") == 403
 
