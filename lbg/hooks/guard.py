@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from gevent import GreenletExit, Timeout, get_hub
 from greenlet import getcurrent
@@ -42,13 +42,6 @@ class HookOverdue(HookStopped):
     """The hook waited for something for too long."""
 
 
-class Tally(Protocol):
-    """Where a guard's counts go besides its own attributes."""
-
-    def count(self, kind: Kind, /) -> None:
-        """Count one more call of `kind`."""
-
-
 class Guard:
     """Contains one hook; `name` is what the log calls it, such as `filter "shop.hooks:tag"`.
 
@@ -57,18 +50,15 @@ class Guard:
     for `timeout` seconds is ended.
     """
 
-    __slots__ = ("_notices", "_tally", "blocked", "failures", "name", "slow", "slow_after", "timeout")
+    __slots__ = ("_notices", "blocked", "failures", "name", "slow", "slow_after", "timeout")
 
-    def __init__(
-        self, name: str, *, slow: float = 0.1, timeout: float = 10.0, tally: Tally | None = None
-    ) -> None:
+    def __init__(self, name: str, *, slow: float = 0.1, timeout: float = 10.0) -> None:
         self.name = name
         self.slow_after = slow
         self.timeout = timeout
         self.failures = 0
         self.slow = 0
         self.blocked = 0
-        self._tally = tally
         self._notices: dict[tuple[Kind, str], _Notices] = {}
 
     def __repr__(self) -> str:
@@ -123,8 +113,6 @@ class Guard:
 
     def _count(self, kind: Kind) -> None:
         setattr(self, kind, getattr(self, kind) + 1)
-        if self._tally is not None:
-            self._tally.count(kind)
 
 
 class _Notices:

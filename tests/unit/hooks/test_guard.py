@@ -11,7 +11,7 @@ from gevent import GreenletExit
 
 from lbg.errors import ClientGone
 from lbg.hooks import guard as module
-from lbg.hooks.guard import Guard, HookFailed, HookOverdue, Kind, Stay, stay_at
+from lbg.hooks.guard import Guard, HookFailed, HookOverdue, Stay, stay_at
 
 NAME = 'filter "shop:tag"'
 
@@ -287,21 +287,6 @@ def test_a_failure_that_lbg_found_itself_counts_as_well(caplog: pytest.LogCaptur
     assert str(failure) == f"{NAME} gave an endpoint twice"
     assert guard.failures == 1
     assert lines(caplog) == [str(failure)]
-
-
-def test_counts_go_to_the_tally_too(clock: Clock) -> None:
-    class Kept:
-        def __init__(self) -> None:
-            self.kinds: list[Kind] = []
-
-        def count(self, kind: Kind, /) -> None:
-            self.kinds.append(kind)
-
-    tally = Kept()
-    guard = Guard(NAME, tally=tally)
-    guard.fail("failed")
-    guard.took(3.0, blocked=True)
-    assert tally.kinds == ["failures", "blocked", "slow"]
 
 
 def test_a_call_that_blocked_is_counted_but_not_logged_as_slow(caplog: pytest.LogCaptureFixture) -> None:
