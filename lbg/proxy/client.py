@@ -24,7 +24,10 @@ class Clients:
 
     def address(self, environ: Environ) -> str:
         """Return the client's address, or "unix:" where there is none."""
-        peer = self.peer(environ)
+        return self.told_by(self.peer(environ), environ)
+
+    def told_by(self, peer: Peer, environ: Environ) -> str:
+        """Return the same for one whose `peer` is known."""
         if not peer.trusted:
             return peer.address.decode("ascii")
         chain = environ.get("HTTP_X_FORWARDED_FOR", "").encode("latin-1").split(b",")

@@ -77,10 +77,11 @@ class ProxyHandler:
         if self._only is not None and routing_path(raw_path) is not None:
             return self._only
         clients = self._replies.clients
-        record.client = clients.address(environ)
+        peer = clients.peer(environ)
+        record.client = clients.told_by(peer, environ)
         if clients.secure(environ):
             record.scheme = "https"
-        if not clients.peer(environ).trusted:
+        if not peer.trusted:
             discard_forwarding(environ)
         else:
             record.request_id = own_or_given(environ.get("HTTP_X_REQUEST_ID", ""), record.request_id)

@@ -21,6 +21,8 @@ def find_route(table: RouteTable, host: str, raw_path: str, environ: Mapping[str
     path = routing_path(raw_path)
     if path is None:
         raise LocalReply("bad_request", "The path of the request leaves the root.")
+    if table.only is not None and path is raw_path:
+        return table.only, path
     route = table.match(host, path, environ)
     if route is None:
         raise LocalReply("no_route", "No route leads from this host and path to a backend.")
