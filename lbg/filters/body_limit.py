@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lbg.errors import LocalReply, RequestError
+from lbg.http.input_lines import InputLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from lbg.config.filters import BodyLimitConfig
     from lbg.filters.tools import Environ, StartResponse, Tools
@@ -50,7 +51,7 @@ def _detail(limit: int) -> str:
     return f"The request body is larger than {limit} bytes."
 
 
-class LimitedInput:
+class LimitedInput(InputLines):
     """A PEP 3333 input that raises RequestError once more than `limit` bytes were read of it."""
 
     def __init__(self, source: Any, limit: int) -> None:
@@ -65,18 +66,6 @@ class LimitedInput:
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return bytes to the next line feed, at most `size` of them."""
         return self._counted(self._source.readline(self._most(size)))
-
-    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Return lines until the end, or until they hold `hint` bytes."""
-        lines: list[bytes] = []
-        for line in self:
-            lines.append(line)
-            if hint and 0 < hint <= sum(map(len, lines)):
-                break
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.readline, b"")
 
     def _most(self, size: int | None) -> int:
         # A byte more than is allowed tells that there is more, and no more than that is kept.

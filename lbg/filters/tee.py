@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lbg.http.input_lines import InputLines
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 def tee(
@@ -20,7 +22,7 @@ def tee(
     return kind(source, length, limit, done)
 
 
-class TeeInput:
+class TeeInput(InputLines):
     """A PEP 3333 input; see `tee`."""
 
     def __init__(
@@ -42,18 +44,6 @@ class TeeInput:
         """Return bytes to the next line feed, at most `size` of them."""
         data: bytes = self._source.readline(size)
         return self._noted(data, ended=not (data or size == 0))
-
-    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Return lines until the end, or until they hold `hint` bytes."""
-        lines: list[bytes] = []
-        for line in self:
-            lines.append(line)
-            if hint and 0 < hint <= sum(map(len, lines)):
-                break
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.readline, b"")
 
     def _noted(self, data: bytes, *, ended: bool) -> bytes:
         done = self._done

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from lbg.hooks.guard import stay_at
+from lbg.http.input_lines import InputLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lbg.hooks.guard import Guard
 
 
-class _Input:
+class _Input(InputLines):
     """The methods of PEP 3333 over one function that calls those of the source."""
 
     __slots__ = ("_source",)
@@ -21,8 +21,9 @@ class _Input:
     def __init__(self, source: Any) -> None:
         self._source = source
 
+    @abstractmethod
     def _call(self, method: str, *args: Any) -> Any:
-        raise NotImplementedError
+        """Call a method of the source."""
 
     def read(self, *size: int | None) -> bytes:
         """Return `size` bytes, fewer only at the end; everything without a size."""
@@ -33,18 +34,6 @@ class _Input:
         """Return bytes to the next line feed, at most `size` of them."""
         line: bytes = self._call("readline", *size)
         return line
-
-    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Return lines until the end, or until they hold `hint` bytes."""
-        lines: list[bytes] = []
-        for line in self:
-            lines.append(line)
-            if hint and 0 < hint <= sum(map(len, lines)):
-                break
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.readline, b"")
 
 
 class OwnInput(_Input):

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from lbg.errors import ClientGone, RequestError, StreamTimeout
+from lbg.http.input_lines import InputLines
 from lbg.net import splice
 from lbg.net.deadline import NEVER
 
@@ -20,7 +21,7 @@ _READ: Final = 65536
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class RequestInput:
+class RequestInput(InputLines):
     """A PEP 3333 input stream that also gives bytes as they come and can move them by splice.
 
     Raises ClientGone when the client leaves, RequestError when the body is malformed, late or too
@@ -78,18 +79,6 @@ class RequestInput:
         end = int(min(end, wanted))
         self._buffer = data[end:] + self._buffer
         return data[:end]
-
-    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Return lines until the end, or until they hold `hint` bytes."""
-        lines: list[bytes] = []
-        for line in self:
-            lines.append(line)
-            if hint and 0 < hint <= sum(map(len, lines)):
-                break
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.readline, b"")
 
     def _collect(self, enough: Callable[[bytes], bool], size: int | None) -> bytes:
         data = b""
