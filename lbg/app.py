@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,22 +20,29 @@ from lbg.health.fallback import Fallback
 from lbg.hooks.watchdog import WATCHDOG
 from lbg.http.forwarded import Forwarding
 from lbg.http.headers import ResponseRules
-from lbg.net.deadline import DEADLINES
+from lbg.net.deadline import DEADLINES, TICK
+from lbg.proxy import upgrade
 from lbg.proxy.client import Clients
 from lbg.proxy.explain import Explainer
 from lbg.proxy.handler import ProxyHandler
 from lbg.proxy.local_replies import LocalReplies
+from lbg.proxy.record import Record
 from lbg.proxy.request_head import HeadBuilder
 from lbg.routing.table import RouteTable, routes_of
 from lbg.server.roles import Role
 from lbg.state import directory
 from lbg.state.buckets import Buckets
-from lbg.state.cell_file import Damaged
 from lbg.state.cells import Cells
 from lbg.state.document import Published, decode
 from lbg.state.layout import ENDPOINT_SLOTS, POOL_SLOTS, assign_slots, identity
 from lbg.state.lock import FileLock
 from lbg.state.reports import ReportWriter
+from lbg.state.series import Region, Series
+from lbg.state.state_file import Damaged
+from lbg.telemetry.access_log import AccessLog
+from lbg.telemetry.metrics import RequestMetrics
+from lbg.telemetry.metrics_kinds import GAUGES
+from lbg.telemetry.metrics_worker import WorkerMetrics
 from lbg.upstream.endpoint import Endpoint
 from lbg.upstream.idle import IdleConnections
 from lbg.upstream.policies import policy_of
@@ -44,9 +52,14 @@ from lbg.upstream.tally import PoolTally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from flask import Flask
+
     from lbg.config.pools import PoolConfig
+    from lbg.config.schema import Config
+    from lbg.errors import LocalReply
     from lbg.health.monitor import Monitor
     from lbg.net.address import Bind
+    from lbg.server.service import Service
 
 log = logging.getLogger("lbg.app")
 
@@ -59,17 +72,44 @@ class Companion(Protocol):
     def stop(self) -> None: ...
 
 
+class Metrics:
+    """What a worker that serves clients counts in its region of the series."""
+
+    def __init__(self, series: Series, worker: int) -> None:
+        region = Region(series, worker, GAUGES.__contains__)
+        self.requests = RequestMetrics(region)
+        self.worker = WorkerMetrics(region, TICK, upgrade.OPEN.__len__)
+
+    def attach(self, service: Service) -> None:
+        """Count what the server alone knows of."""
+        self.worker.server = service
+        service.on_refusal.append(self._refused)
+
+    def _refused(self, cause: LocalReply, environ: dict[str, Any]) -> None:
+        if environ["lbg.listener"] == "public":
+            self.requests.refused(environ, cause)
+
+
 class Application:
     """The WSGI callable: the proxy, or the control app for what came in by the admin listener."""
 
     def __init__(
-        self, proxy: ProxyHandler, control: ControlApp, admin: Bind, companion: Companion, *, hooked: bool
+        self,
+        proxy: ProxyHandler,
+        control: ControlApp,
+        admin: Bind,
+        companion: Companion,
+        metrics: Metrics | None,
+        *,
+        hooked: bool,
     ) -> None:
-        """`hooked` tells that code of the user runs here, which may block."""
+        """`metrics` are of who serves clients; `hooked` tells that code of the user may block here."""
         self._handle = proxy.handle
         self._control = control
         self._admin = admin
         self._companion = companion
+        self._metrics = metrics
+        self.access_log: AccessLog | None = None
         self._hooked = hooked
         self._started_in = 0  # the process
         self._thread = _FirstThread()
@@ -81,6 +121,27 @@ class Application:
         if listener == "public" or (listener is None and not _came_by(environ, self._admin)):
             return self._handle(environ, start_response)
         return self._control(environ, start_response)
+
+    def attach(self, service: Service) -> None:
+        """Let `service`, which calls this application, tell of what never reaches it."""
+        if self._metrics is not None:
+            self._metrics.attach(service)
+        if self.access_log is not None:
+            service.on_refusal.append(self._log_refusal)
+
+    def _log_refusal(self, cause: LocalReply, environ: dict[str, Any]) -> None:
+        if self.access_log is not None and environ["lbg.listener"] == "public":
+            self.access_log.refused(cause, environ, Record(""))
+
+    def reopen_logs(self) -> None:
+        """Go on in new log files: the old ones may have been moved."""
+        if self.access_log is not None:
+            self.access_log.reopen()
+
+    def close(self) -> None:
+        """Write what waits to be written, for a second at most, once no request is open."""
+        if self.access_log is not None:
+            self.access_log.close()
 
     def start(self) -> None:
         """Begin what goes on beside requests, such as health checks; further calls do nothing.
@@ -198,6 +259,7 @@ def _build(published: Published, cells: Cells, worker: int, state: Path | None) 
     config = published.snapshot.config
     role = list(Role)[cells.role(worker)] if state is not None else Role.COMBINED
     buckets = Buckets.open(state, worker) if state is not None else Buckets.private()
+    series = Series.open(state) if state is not None else Series.private()
     writer = ReportWriter(cells, worker)
     fallback = Fallback(cells, writer)
     # The control worker serves no client: it does without the code of the user.
@@ -214,14 +276,40 @@ def _build(published: Published, cells: Cells, worker: int, state: Path | None) 
     hash_keys = {name: _hash_key(pool) for name, pool in config.pools.items()}
     routes = table.routes if serves else ()
     apps = RouteApps(pools, hash_keys, heads, replies, buckets).make(routes)
-    proxy = ProxyHandler(table, apps, replies)
+    metrics = Metrics(series, worker) if serves else None
+    access_log = _access_log(config, table, replies.clients) if serves else None
+    if metrics is not None:
+        DEADLINES.on_tick(metrics.worker.tick)
+        DEADLINES.on_tick(metrics.requests.tick)
+        observers = [metrics.requests.observe, *([access_log.log] if access_log is not None else [])]
+        proxy = ProxyHandler(table, apps, replies, observers, metrics.requests.begun)
+    else:
+        proxy = ProxyHandler(table, apps, replies)
     controls = "admin" in role.listeners
     events = EventLog(state if controls else None)
     monitor = _monitor(published, cells, events, state) if controls else None
     explainer = Explainer(config, table, pools, cells) if controls else None
     control = ControlApp(published, cells, events, monitor, buckets, explainer)
+    control.parts.append(partial(_add_metrics, published, cells, series, buckets))
     hooked = serves and bool(references(config))
-    return Application(proxy, control, config.admin.bind, monitor or fallback, hooked=hooked)
+    companion = monitor or fallback
+    application = Application(proxy, control, config.admin.bind, companion, metrics, hooked=hooked)
+    application.access_log = access_log
+    return application
+
+
+def _access_log(config: Config, table: RouteTable, clients: Clients) -> AccessLog | None:
+    shares = {route.name: route.config.access_log for route in table.routes}
+    access_log = AccessLog.of(config.log, shares, clients.address)
+    if access_log is not None:
+        DEADLINES.on_tick(access_log.tick)
+    return access_log
+
+
+def _add_metrics(published: Published, cells: Cells, series: Series, buckets: Buckets, flask: Flask) -> None:
+    from lbg.control.metrics import MetricsCollector, add_metrics  # which proxy workers do without
+
+    add_metrics(flask, MetricsCollector(published, cells, series, buckets))
 
 
 def _monitor(published: Published, cells: Cells, events: EventLog, state: Path | None) -> Monitor:

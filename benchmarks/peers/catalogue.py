@@ -1,5 +1,6 @@
 """How each proxy is started: one worker, kept-alive connections to the backend, no access log."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from benchmarks.program import free_port, which
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+BASE = os.environ.get("LBG_BENCH_BASE", "")
+"""Another tree of lbg, as `git worktree` makes it: `lbg-base` tells what a change costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Peer:
     """One proxy of the comparison; `program` is what must be installed, None for Python ones.
 
     `tuned` peers have a setting changed that only matters to streamed bodies, and run only there; those
-    `with_filter` are lbg with one filter, and run only where that is the question.
+    `with_filter` are lbg with one thing more, and run only where that is the question.
     """
 
     name: str
@@ -43,24 +46,30 @@ class Peer:
     program: str | None = None
     tuned: bool = False
     with_filter: bool = False
+    exists: bool = True
 
     def is_installed(self) -> bool:
-        return self.program is None or which(self.program) is not None
+        return self.exists and (self.program is None or which(self.program) is not None)
 
 
-def _lbg(site: Site) -> Launch:
+def _lbg(site: Site, root: Path = ROOT) -> Launch:
     # Run in the site's own directory, where no lbg.toml of a developer can be picked up.
     return Launch(
-        [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "lbg.wsgi"],
+        [sys.executable, "-m", "gunicorn", "-c", str(root / "gunicorn.conf.py"), "lbg.wsgi"],
         {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(root),
             "LBG_ENDPOINTS": f"http://127.0.0.1:{site.backend}",
             "LBG_SERVER__BIND": f"127.0.0.1:{site.port}",
             "LBG_ADMIN__BIND": f"127.0.0.1:{free_port()}",
             "LBG_SERVER__WORKERS": "1",
+            "LBG_LOG__ACCESS": "false",
             "LBG_STATE_DIR": str(site.directory / "state"),
         },
     )
+
+
+def _lbg_base(site: Site) -> Launch:
+    return _lbg(site, Path(BASE).resolve())
 
 
 def _lbg_with(name: str, settings: str) -> Peer:
@@ -77,6 +86,12 @@ def _lbg_with(name: str, settings: str) -> Peer:
         return Launch(plain.command, environ | {"LBG_CONFIG": str(config)})
 
     return Peer(f"lbg+{name}", launch, with_filter=True)
+
+
+def _lbg_with_access_log(site: Site) -> Launch:
+    plain = _lbg(site)
+    log = {"LBG_LOG__ACCESS": "true", "LBG_LOG__ACCESS_FILE": str(site.directory / "access.log")}
+    return Launch(plain.command, {**plain.environ, **log})
 
 
 def _nginx(site: Site, buffers: str = "") -> Launch:
@@ -131,6 +146,7 @@ PEERS: Mapping[str, Peer] = {
     peer.name: peer
     for peer in (
         Peer("lbg", _lbg),
+        Peer("lbg-base", _lbg_base, exists=bool(BASE)),
         Peer("nginx", _nginx, "nginx"),
         Peer("nginx-16k", _nginx_16k, "nginx", tuned=True),
         Peer("haproxy", _haproxy, "haproxy"),
@@ -149,6 +165,7 @@ PEERS: Mapping[str, Peer] = {
         _lbg_with("request_id", ""),
         _lbg_with("body_limit", ", limit = 1000000"),
         _lbg_with("compress", ""),
+        Peer("lbg+access_log", _lbg_with_access_log, with_filter=True),
         _lbg_with("mirror", ', pool = "main", share = 0.000001'),
     )
 }

@@ -20,6 +20,7 @@ _DEFAULTS = {
     "LBG_SERVER__WORKERS": "2",
     "LBG_SERVER__SHUTDOWN_GRACE": "3",  # Ctrl+C shall not wait half a minute for a reader of /events
     "LBG_ADMIN__BIND": "127.0.0.1:9090",
+    "LBG_LOG__ACCESS": "false",  # the screen is for what happens to backends
 }
 
 

@@ -43,7 +43,8 @@ def _expected_statuses(value: object) -> str:
     return f'expected statuses such as "200-399" or "200,204", got {shown(value)}'
 
 
-def _status_ranges(value: object) -> str:
+def checked_status_ranges(value: object) -> str:
+    """Return `value` as a text that `status_ranges` takes. Raises ValueError with a sentence."""
     if isinstance(value, int) and 100 <= value <= 599:
         return str(value)
     if not isinstance(value, str):
@@ -155,7 +156,7 @@ Method = Annotated[str, AfterValidator(_method)]
 HealthTarget = Annotated[str, AfterValidator(_health_target)]
 OptionalHost = Annotated[str, AfterValidator(_optional_host)]
 HeaderFields = Annotated[dict[str, str], AfterValidator(_header_fields)]
-StatusRanges = Annotated[str, BeforeValidator(_status_ranges)]
+StatusRanges = Annotated[str, BeforeValidator(checked_status_ranges)]
 BodyPattern = Annotated[str, AfterValidator(_body_pattern)]
 FileName = Annotated[str, AfterValidator(_file_name)]
 Balance = Annotated[str, AfterValidator(_balance)]

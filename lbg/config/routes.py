@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lbg.config.fields import Count, Flag, Network, OneOrList, RouteHost, RoutePath
 from lbg.config.filters import Filters
+from lbg.config.log_fields import RouteShare
 from lbg.config.problems import shown
 from lbg.config.route_fields import (
     FieldName,
@@ -132,6 +133,8 @@ class RouteConfig(Section):
     """The first is the outermost."""
     error_pages: dict[StatusClass, PageFile] = {}
     """Files for the answers lbg makes itself, by status."""
+    access_log: RouteShare | None = None
+    """All requests, none, or a share besides those of `log.access_always`; None is what `[log]` says."""
 
     @field_validator("maintenance", mode="before")
     @classmethod

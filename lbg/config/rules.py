@@ -1,6 +1,7 @@
 """The rules between sections, checked on the plain data so that they also speak when another key is wrong."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from lbg.config.pool_rules import broken_pool_rules
 from lbg.config.pools import PoolConfig
 from lbg.config.problems import Broken, shown
-from lbg.config.schema import AdminConfig, ServerConfig
+from lbg.config.schema import AdminConfig, LogConfig, ServerConfig
 from lbg.config.section import Section
 from lbg.config.table_rules import broken_table_rules
 
@@ -19,6 +20,7 @@ def broken_rules(data: Mapping[str, object]) -> Iterator[Broken]:
     """Yield the place and the sentence of each rule that the data breaks, passing over what is malformed."""
     server = _valid(ServerConfig, data.get("server", {}))
     yield from _listeners(server, _valid(AdminConfig, data.get("admin", {})))
+    yield from _access_file(_valid(LogConfig, data.get("log", {})))
     pools = data.get("pools")
     routes = data.get("routes", [])
     if not isinstance(pools, dict) or not pools or not isinstance(routes, list):
@@ -36,6 +38,16 @@ def broken_rules(data: Mapping[str, object]) -> Iterator[Broken]:
 def _listeners(server: ServerConfig | None, admin: AdminConfig | None) -> Iterator[Broken]:
     if server and admin and (admin.bind.family == "unix" or admin.bind.port) and admin.bind in server.bind:
         yield ("admin", "bind"), f"{shown(admin.bind.text)} is also in server.bind"
+
+
+def _access_file(log: LogConfig | None) -> Iterator[Broken]:
+    if log is None or not log.access or not log.access_file:
+        return
+    file = Path(log.access_file)
+    if file.is_dir():
+        yield ("log", "access_file"), f"{file} is a directory"
+    elif not file.parent.is_dir():
+        yield ("log", "access_file"), f"{file.parent} is not a directory"
 
 
 def _valid(model: type[_Section], value: object) -> _Section | None:

@@ -24,6 +24,7 @@ from lbg.config.fields import (
     SecondsOrZero,
     Workers,
 )
+from lbg.config.log_fields import LogFile, Share, Statuses
 from lbg.config.pools import PoolConfig
 from lbg.config.routes import RouteConfig
 from lbg.config.section import Section
@@ -78,6 +79,14 @@ class LogConfig(Section):
 
     level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = "info"
     format: Literal["auto", "json", "console"] = "auto"
+    access: Flag = True
+    """A line for each request."""
+    access_file: LogFile = ""
+    """"" is stdout."""
+    access_sample: Share = 1.0
+    """Of the requests of each route that has no `access_log` of its own."""
+    access_always: Statuses = "400-599"
+    """Logged whatever the sample."""
 
 
 class Config(Section):

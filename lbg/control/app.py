@@ -11,7 +11,7 @@ from lbg.routing.limits_in_force import LimitsInForce
 from lbg.state.buckets import Buckets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from flask import Flask
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class ControlApp:
-    """Answers on the admin listener; Flask is imported at its first request, so proxy workers never do."""
+    """Answers on the admin listener; Flask is imported at its first request, so proxy workers never do.
+
+    Each of `parts` registers paths of its own then.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class ControlApp:
         self._explainer = explainer
         self._config = published.snapshot.config
         self._flask: Flask | None = None
+        self.parts: list[Callable[[Flask], None]] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if self._flask is None:
@@ -52,6 +56,8 @@ class ControlApp:
                 self._status, self._documents, self._streams, self._changes, self._config.admin
             )
             add_bans(self._flask, self._buckets, LimitsInForce.of(self._config.routes))
+            for part in self.parts:
+                part(self._flask)
             if self._explainer is not None:
                 from lbg.control.route_lookup import add_route_lookup
 

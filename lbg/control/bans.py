@@ -46,13 +46,13 @@ def add_bans(app: Flask, buckets: Buckets, limits: LimitsInForce) -> None:
 
     @app.get("/api/v1/bans")
     def show_bans() -> Response:
-        bans = _patiently(buckets.bans(_asked_for(limits), _count()))
+        bans = patiently(buckets.bans(_asked_for(limits), _count()))
         latest = [ban_document(ban) for ban in bans.latest]
         return jsonify(total=sum(bans.counts.values()), bans=latest)
 
     @app.get("/api/v1/limits")
     def show_limits() -> Response:
-        banned = _patiently(buckets.bans(limits.banning, 0)).counts
+        banned = patiently(buckets.bans(limits.banning, 0)).counts
         return jsonify(_limit_documents(buckets.limits(limits.all), banned))
 
     @app.route("/api/v1/bans/<limit_key:key>", methods=["DELETE"], merge_slashes=False)
@@ -83,7 +83,7 @@ def _count() -> int:
     return int(text)
 
 
-def _patiently(steps: Generator[None, None, Bans]) -> Bans:
+def patiently(steps: Generator[None, None, Bans]) -> Bans:
     """Return what comes of `steps`; others have their turn between them."""
     while True:
         try:

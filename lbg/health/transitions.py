@@ -6,7 +6,7 @@ import logging
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
-from lbg.state.layout import Admin, Cause, Ejection, Field, Health, HealthField
+from lbg.state.layout import EJECTED_BY, Admin, Cause, Ejection, Field, Health, HealthField
 
 if TYPE_CHECKING:
     from lbg.health.events import EventLog
@@ -69,6 +69,7 @@ class Transitions:
         row[HealthField.EJECTED_FOR] = cause
         row[HealthField.FAILED] = monotonic_ns()
         row.add(HealthField.EJECTED_TOTAL)
+        row.add(EJECTED_BY[cause])
         row[HealthField.EJECTION] = Ejection.EJECTED
         count = standing.connect_failures if cause is Cause.CONNECT_FAILURES else standing.server_errors
         text = _CAUSES[cause].format(count)

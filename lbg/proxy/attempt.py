@@ -54,7 +54,7 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
             except LocalReply as refusal:  # by the queue
                 cause = refusal
             except UpstreamError as failure:
-                record.failed(lease.endpoint, failure)
+                record.failed(lease, failure)
                 tried.append(lease.endpoint)
                 decision = _after(failure, request, pool, tried)
                 if isinstance(decision, Retry):
@@ -64,7 +64,7 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
                     continue
                 cause = _give_up(record, decision.why)
             else:
-                record.endpoint = lease.endpoint
+                record.answered(lease, exchange.status)
                 if pool.sticky is not None:
                     _bind(pool.sticky, request, record, exchange)
                 if not statuses or exchange.status not in statuses:
@@ -100,7 +100,10 @@ def _acquire(
     except Busy:
         if not wait:
             raise NoEndpoint from None
-        lease = pool.wait(request, tried, now)
+        try:
+            lease = pool.wait(request, tried, now)
+        finally:
+            record.queued += monotonic() - now
     if pool.failing_open:
         record.failed_open = True
     return lease

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from lbg.errors import ClientGone, LocalReply
@@ -12,17 +14,20 @@ from lbg.http.target import host_name, routing_path
 from lbg.proxy.cgi import target_of
 from lbg.proxy.fields import discard_forwarding
 from lbg.proxy.forwarder import ALLOW, Forwarder
+from lbg.proxy.observed import Observed
 from lbg.proxy.record import Record
 from lbg.routing.lookup import find_route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lbg.proxy.local_replies import LocalReplies
     from lbg.routing.table import Route, RouteTable
 
 Environ = dict[str, Any]
 StartResponse = Any
+Observer = Callable[[Environ, Record, int, int, float], None]
+"""Told of a request that is over: its environ and record, the status, the bytes sent, the seconds it took."""
 
 _NOT_FORWARDED: Final = frozenset({"CONNECT", "TRACE"})
 
@@ -39,7 +44,12 @@ class ProxyHandler:
         table: RouteTable,
         apps: Mapping[Route, Callable[[Environ, StartResponse], Iterable[bytes]]],
         replies: LocalReplies,
+        observers: Sequence[Observer] = (),
+        begun: Callable[[Route], None] | None = None,
     ) -> None:
+        """`observers` are told of each request once its response is over, `begun` when it has its route."""
+        self._observers = tuple(observers)
+        self._begun = begun
         self._table = table
         self._apps = apps
         self._replies = replies
@@ -55,9 +65,16 @@ class ProxyHandler:
 
     def handle(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as a WSGI application."""
+        if self._observers:
+            if "lbg.client" not in environ and "lbg.finished" not in environ:
+                environ["lbg.finished"] = self._finished
+                return Observed.call(self.handle, environ, start_response)
+            environ["lbg.finished"] = self._finished
         record = environ["lbg.exchange"] = Record(next(self._ids))
         try:
             route = record.route = self._route(environ, record)
+            if self._begun is not None:
+                self._begun(route)
             if route is self._only:
                 return self._forward(environ, start_response, record)
             return self._apps[route](environ, start_response)
@@ -65,6 +82,19 @@ class ProxyHandler:
             return self._replies.reply(cause, environ, start_response)
         except ClientGone as error:
             return self._replies.gone(error, environ, start_response)
+
+    def _finished(self, environ: Environ, status: int, sent: int) -> None:
+        """Tell the observers; `sent` are the bytes of the response's body. Called by the server."""
+        record: Record = environ["lbg.exchange"]
+        now = monotonic()
+        attempts = record.attempts
+        if attempts:
+            last = attempts[-1]
+            if last.error is None and record.lease is not None:
+                last.took = now - last.began
+                last.error = record.lease.cut
+        for observe in self._observers:
+            observe(environ, record, status, sent, now - record.began)
 
     def _route(self, environ: Environ, record: Record) -> Route:
         method = environ["REQUEST_METHOD"]

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lbg.errors import Reason, UpstreamError
     from lbg.routing.table import Route
     from lbg.upstream.endpoint import Endpoint
+    from lbg.upstream.lease import Lease
     from lbg.upstream.pool import Pool
+
+
+class Attempt:
+    """One try on one endpoint. Times are seconds; `began` is CLOCK_MONOTONIC.
+
+    `connect` is 0 on a connection that had served before, `ttfb` is from the beginning of the try to the
+    response head, 0 without one; `status` is 0 when there was none. `error` is set then, and when the
+    endpoint cut its response short. `took` is known once the try is over.
+    """
+
+    __slots__ = ("began", "connect", "endpoint", "error", "reused", "status", "took", "ttfb")
+
+    def __init__(self, lease: Lease, status: int, error: UpstreamError | None = None) -> None:
+        self.endpoint = lease.endpoint
+        self.began = lease.began
+        self.connect = lease.connect_took
+        self.reused = lease.reused
+        self.status = status
+        self.error = error
+        self.ttfb = lease.head_took
+        self.took = 0.0 if error is None else monotonic() - lease.began
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.endpoint.name} {self.error or self.status}>"
 
 
 class Record:
@@ -18,7 +44,8 @@ class Record:
 
     `client` is its address and `scheme` how it came, as trusted proxies tell it, and `path` the path that
     routing looked at; they are there for filters and actions, and not where a request goes straight to
-    the only pool. `switched` tells that it speaks another protocol now.
+    the only pool. `switched` tells that it speaks another protocol now. `began` is when it came
+    (CLOCK_MONOTONIC), `queued` the seconds it waited for an endpoint.
     Most requests set few of these: class defaults make the rest free.
     """
 
@@ -35,19 +62,31 @@ class Record:
     switched = False
     gave_up = ""
     reason: Reason | None = None
+    attempts: tuple[Attempt, ...] = ()
+    lease: Lease | None = None
+    queued = 0.0
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
+        self.began = monotonic()
 
     def __repr__(self) -> str:
         return f"<Record {self.request_id} {self.story()}>"
 
-    def failed(self, endpoint: Endpoint, failure: UpstreamError) -> None:
+    def failed(self, lease: Lease, failure: UpstreamError) -> None:
         """Note an attempt without an answer."""
-        self.failures = (*self.failures, (endpoint, failure))
+        self.failures = (*self.failures, (lease.endpoint, failure))
+        self.attempts = (*self.attempts, Attempt(lease, 0, failure))
+
+    def answered(self, lease: Lease, status: int) -> None:
+        """Note an attempt with an answer, whose body is still to come."""
+        self.endpoint = lease.endpoint
+        self.lease = lease
+        self.attempts = (*self.attempts, Attempt(lease, status))
 
     def passed_over(self, endpoint: Endpoint, status: int) -> None:
         """Note an answer for which another endpoint is tried."""
+        self.attempts[-1].took = monotonic() - self.attempts[-1].began
         self.answers = (*self.answers, (endpoint, status))
 
     def story(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lbg.errors import LocalReply, StreamTimeout
 from lbg.net.tunnel import relay_both_ways
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lbg.upstream.exchange import Exchange
+
+OPEN: Final[set[Exchange]] = set()
+"""The exchanges of this process that are tunnels now."""
 
 
 def switch_protocols(exchange: Exchange, environ: dict[str, Any], idle_timeout: float) -> Iterable[bytes]:
@@ -27,6 +30,7 @@ def switch_protocols(exchange: Exchange, environ: dict[str, Any], idle_timeout: 
     head += [f"{name}: {value}\r\n" for name, value in exchange.headers]
     head += [f"Upgrade: {exchange.upgrade}\r\n", "Connection: Upgrade\r\n\r\n"]
     upstream, first = exchange.tunnel()
+    OPEN.add(exchange)
     try:
         client.stream.send("".join(head).encode("latin-1") + first)
         if client.rest:
@@ -35,5 +39,6 @@ def switch_protocols(exchange: Exchange, environ: dict[str, Any], idle_timeout: 
     except (OSError, StreamTimeout):
         client.stream.close()
     finally:
+        OPEN.discard(exchange)
         exchange.close()
     return client.handled

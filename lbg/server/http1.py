@@ -44,6 +44,7 @@ class Http1Connection:
         "_environ",
         "_greenlet",
         "_parser",
+        "_reached",
         "_response",
         "_service",
         "_unwatchable",
@@ -64,6 +65,7 @@ class Http1Connection:
         self._parser = RequestParser(service.settings.max_header_bytes)
         self._greenlet = gevent.getcurrent()
         self._unwatchable = False
+        self._reached = False
         self.idle = True
         self.fresh = True
 
@@ -93,6 +95,7 @@ class Http1Connection:
         settings = self._service.settings
         timeout = settings.header_timeout
         while True:
+            self._reached = False
             request: Request | None = self._await_request(timeout)
             if request is None:
                 return False
@@ -138,16 +141,21 @@ class Http1Connection:
         """Answer one request; return whether the connection can serve another."""
         service = self._service
         environ = self._environ.copy()
-        fill_environ(environ, request, service.keys)
         response, client = self._response, self._client
         response.begin(request)
         client.request = request
-        if request.complete and not request.pieces and not request.trailers:
-            client.body = environ["wsgi.input"] = EMPTY
-        else:
-            client.body = environ["wsgi.input"] = self._input(request, environ)
+        try:
+            fill_environ(environ, request, service.keys)
+            if request.complete and not request.pieces and not request.trailers:
+                client.body = environ["wsgi.input"] = EMPTY
+            else:
+                client.body = environ["wsgi.input"] = self._input(request, environ)
+        except RequestError:
+            self._environ = environ  # the connection ends, and this is all that is known of the request
+            raise
         service.requests += 1
         service.active.add(self)
+        self._reached = True
         try:
             self._run(environ, response)
         finally:
@@ -180,20 +188,31 @@ class Http1Connection:
                 response.send_all(result)
         except LbgError as error:
             if isinstance(error, RequestError) and not response.begun:
+                environ["lbg.fault"] = error
                 raise
+            environ["lbg.cut"] = error
             # The head is out: all that can be told is that the body is not whole.
             raise ClientGone(f"response cut short: {error}") from error
         except Exception as error:
+            if response.begun:
+                environ["lbg.cut"] = error
             if isinstance(error, OSError) and response.begun:
                 raise
             log.exception("the application failed: %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
             if response.begun:
                 raise ClientGone("response cut short") from error
-            raise RequestError("internal", "The application failed.") from error
+            fault = environ["lbg.fault"] = RequestError("internal", "The application failed.")
+            raise fault from error
+        except gevent.GreenletExit as error:  # the grace period of a stop is over
+            environ["lbg.cut"] = error
+            raise
         finally:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
+            finished = environ.get("lbg.finished")
+            if finished is not None:
+                finished(environ, response.status, response.sent)
 
     def watch(self) -> None:
         """Notice from now on when the client leaves while it waits for its answer."""
@@ -212,7 +231,10 @@ class Http1Connection:
             self._greenlet.throw(ClientGone("the client closed the connection"))
 
     def _refuse(self, fault: LocalReply) -> None:
-        """Answer what never reached the application, and close."""
+        """Answer in place of the application, and close."""
+        if not self._reached:
+            for tell in self._service.on_refusal:
+                tell(fault, self._environ)
         reply = make_reply(fault, "", "")
         head = [f"HTTP/1.1 {reply.status}\r\n", self._service.date, "Connection: close\r\n"]
         head += [f"{name}: {value}\r\n" for name, value in reply.headers]

@@ -73,6 +73,8 @@ class Master:
             if self._loaded is None:
                 _exit(reason)
             log.error("the configuration was not changed: %s", reason)  # noqa: TRY400 - one clear line
+            if self._state is not None:
+                self._state.series.note_load(loaded=False)
             return
         self._loaded = replace(loaded, config=config)
 

@@ -60,6 +60,7 @@ class Response:
     """
 
     __slots__ = (
+        "_code",
         "_framing",
         "_head_sent",
         "_headers",
@@ -86,6 +87,7 @@ class Response:
         self._request = request
         self._trailers = []
         self._status = ""
+        self._code = 0
         self._head_sent = False
         self._length = -1
         self._sent = 0
@@ -105,6 +107,16 @@ class Response:
     def begun(self) -> bool:
         """Whether bytes of the response have been sent."""
         return self._head_sent
+
+    @property
+    def status(self) -> int:
+        """The status of the response, 0 while there is none."""
+        return self._code or (int(self._status[:3]) if self._status else 0)
+
+    @property
+    def sent(self) -> int:
+        """The bytes of the body that were sent."""
+        return self._sent
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], None]:
         """Take status and header fields (PEP 3333 `start_response`)."""
@@ -168,14 +180,15 @@ class Response:
             if self._sent > self._length:
                 raise BrokenResponse(f"the body is longer than its Content-Length {self._length}")
             return data
-        if framing is _CHUNKED:
-            return chunk(data)
-        return b"" if framing is _NONE else data
+        if framing is _NONE:
+            return b""
+        self._sent += len(data)
+        return chunk(data) if framing is _CHUNKED else data
 
     def _head(self) -> bytes:
         if not self._status:
             raise BrokenResponse("start_response was not called before the body")
-        code = int(self._status[:3])
+        code = self._code = int(self._status[:3])
         lines = [f"HTTP/1.1 {self._status}\r\n"]
         dated = False
         for name, value in self._headers:

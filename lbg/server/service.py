@@ -10,6 +10,9 @@ from lbg.http.headers import EnvironKeys
 from lbg.net.deadline import DEADLINES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbg.errors import LocalReply
     from lbg.net.stream import Stream
 
 
@@ -39,7 +42,8 @@ class Watched(Protocol):
 
 class Service:
     """One per worker. `application` is the WSGI callable; `active` are the connections that serve a
-    request, `requests` counts those begun.
+    request, `requests` counts those begun. `on_refusal` are told of a request that was answered before it
+    reached the application, and of what is known of it: an environ that may lack any key of the request.
     """
 
     def __init__(self, application: Any, settings: Settings) -> None:
@@ -51,6 +55,7 @@ class Service:
         self.date = ""
         self.requests = 0
         self.active: set[Watched] = set()
+        self.on_refusal: list[Callable[[LocalReply, dict[str, Any]], None]] = []
         self._waiting: list[Watched] = []
         self._tick(0.0)
         DEADLINES.on_tick(self._tick)

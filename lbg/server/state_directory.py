@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from lbg.config.snapshot import Snapshot
 from lbg.routing.limits_in_force import LimitsInForce
-from lbg.state import bucket_file, directory
+from lbg.state import bucket_file, directory, series_file
 from lbg.state.bucket_memory import BucketMemory
-from lbg.state.cell_file import FILE, Damaged
+from lbg.state.cell_file import FILE
 from lbg.state.cells import Cells
 from lbg.state.directory import Claim, Unusable
 from lbg.state.document import Published, decode_slots, encode
@@ -27,6 +27,8 @@ from lbg.state.layout import (
     worker_row,
 )
 from lbg.state.lock import FileLock
+from lbg.state.series import Series
+from lbg.state.state_file import Damaged
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Iterator, Mapping, MutableMapping
@@ -55,6 +57,7 @@ class StateDirectory:
         self.path = claim.path
         self.cells, self._slots = _adopt(claim.path)
         self._buckets = _adopt_buckets(claim.path)
+        self.series = _adopt_series(claim.path)
         self.taken_slots(())
         self.published = self._publish(config, source)
 
@@ -117,6 +120,7 @@ class StateDirectory:
         for slot in _given_away(known_pools, pool_slots):
             self.cells.clear_pool(slot)
         self.cells.view[Header.GENERATION] = generation
+        self.series.note_load(loaded=True)
         self._slots = slots, pool_slots
         self._make_room(config)
         return published
@@ -176,6 +180,7 @@ class StateDirectory:
                 raise Unusable(f"all {WORKER_SLOTS} slots for workers are taken")
             # A page that the disk has no room for would kill the process that touches it.
             self.cells.reserve(slot)
+            self.series.reserve(slot)
         except (Unusable, OSError) as error:
             log.error("the next worker counts and checks for itself: %s", explain(error, self.path))  # noqa: TRY400
             return max({*range(WORKER_SLOTS)}.difference(taken), default=NO_SLOT)
@@ -252,6 +257,17 @@ def _adopt_buckets(path: Path) -> BucketMemory:
             log.warning("rate limits and bans begin anew: %s", explain(error, path))
     BucketMemory.create(path)
     return BucketMemory.open(path)
+
+
+def _adopt_series(path: Path) -> Series:
+    """Return the numbers with labels in `path`, new ones when they cannot be trusted."""
+    try:
+        return Series.open(path)
+    except (Damaged, OSError) as error:
+        if os.path.lexists(path / series_file.FILE):
+            log.warning("metrics begin anew: %s", explain(error, path))
+    Series.create(path)
+    return Series.open(path)
 
 
 def _read_slots(path: Path) -> Slots:

@@ -44,6 +44,9 @@ class ProxyWorker(GeventWorker):
     def run(self) -> None:
         """Serve until told to stop, then let open requests finish for the grace period."""
         service = Service(self.wsgi, self.settings)
+        attach = getattr(self.wsgi, "attach", None)
+        if attach is not None:
+            attach(service)
         pool = Pool(self.worker_connections)
         acceptors = self._acceptors(service, pool)
         for acceptor in acceptors:
@@ -65,6 +68,9 @@ class ProxyWorker(GeventWorker):
         if stop is not None:
             stop()
         self._drain(pool)
+        close = getattr(self.wsgi, "close", None)
+        if close is not None:
+            close()
 
     def _heed_early_signals(self) -> None:
         """Stop if told so before our own handlers were there.
@@ -104,4 +110,10 @@ class ProxyWorker(GeventWorker):
 
     def handle_usr1(self, sig: int, frame: Any) -> None:  # noqa: ARG002
         """Reopen log files."""
-        gevent.spawn(self.log.reopen_files)
+        gevent.spawn(self._reopen_logs)
+
+    def _reopen_logs(self) -> None:
+        self.log.reopen_files()
+        reopen = getattr(getattr(self, "wsgi", None), "reopen_logs", None)  # it may still be loading
+        if reopen is not None:
+            reopen()

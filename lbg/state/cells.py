@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lbg.state.cell_file import FILE, SIZE, Damaged, allocate, make, open_sound
+from lbg.state.cell_file import FILE, SIZE, make, open_sound
 from lbg.state.cell_locks import CellLocks
 from lbg.state.layout import (
     AREA,
@@ -41,6 +41,7 @@ from lbg.state.layout import (
     text_at,
     worker_row,
 )
+from lbg.state.state_file import Damaged, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAGIC: Final = int.from_bytes(b"lbgcells", "big")
-VERSION: Final = 3
+VERSION: Final = 4
 CELL: Final = 8  # bytes
 WORKER_SLOTS: Final = 128
 ENDPOINT_SLOTS: Final = 2048
@@ -102,6 +102,10 @@ class HealthField(IntEnum):
     ADMIN = 16  # an Admin
     ADMIN_SINCE = 17  # when ADMIN last changed
     WEIGHT = 18  # the weight set at run time; 0 is as configured
+    EJECTED_BY_CONNECT_FAILURES = 19  # EJECTED_TOTAL by Cause, in its order
+    EJECTED_BY_SERVER_ERRORS = 20
+    EJECTED_BY_SILENCE = 21
+    EJECTED_BY_TRIAL = 22
 
 
 class Health(IntEnum):
@@ -136,6 +140,14 @@ class Cause(IntEnum):
     SERVER_ERRORS = 2
     SILENCE = 3  # a check timed out and no request was answered meanwhile
     TRIAL = 4  # the trial request failed
+
+
+EJECTED_BY: Final = {
+    Cause.CONNECT_FAILURES: HealthField.EJECTED_BY_CONNECT_FAILURES,
+    Cause.SERVER_ERRORS: HealthField.EJECTED_BY_SERVER_ERRORS,
+    Cause.SILENCE: HealthField.EJECTED_BY_SILENCE,
+    Cause.TRIAL: HealthField.EJECTED_BY_TRIAL,
+}
 
 
 class Kind(IntEnum):

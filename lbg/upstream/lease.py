@@ -29,7 +29,9 @@ class Lease:
     """One request's use of an endpoint; it ends exactly once, with its exchange or its failure.
 
     `tried` are the endpoints that the request was at before, `trial` tells that an ejected endpoint
-    is judged by it.
+    is judged by it. `began` is when the exchange did (CLOCK_MONOTONIC), `connect_took` the seconds for a new
+    connection, `head_took` those from the beginning to the response head, `reused` tells that the connection
+    had served before, `cut` is why the endpoint sent less than its whole response.
     """
 
     __slots__ = (
@@ -40,8 +42,13 @@ class Lease:
         "_timing",
         "_tried",
         "_upload",
+        "began",
+        "connect_took",
+        "cut",
         "endpoint",
+        "head_took",
         "pool",
+        "reused",
         "trial",
     )
 
@@ -58,6 +65,9 @@ class Lease:
         self._request: UpstreamRequest | None = None
         self._ended = False
         self._upload: Upload | None = None
+        self.began = self.connect_took = self.head_took = 0.0
+        self.reused = False
+        self.cut: UpstreamError | None = None
         endpoint.began()
 
     def __repr__(self) -> str:
@@ -78,6 +88,7 @@ class Lease:
         meanwhile; the lease has ended then.
         """
         self._request = request
+        began = self.began = monotonic()
         waiting, latency = self.endpoint.waiting, self.endpoint.latency
         timing = self._timing = Timing(latency) if latency is not None else None
         try:
@@ -93,6 +104,7 @@ class Lease:
             raise failure from error
         finally:
             waiting.discard(self)
+        self.head_took = monotonic() - began
         self.endpoint.answered(exchange.status)
         if timing is not None:
             timing.answered(exchange.status, exchange.headers)
@@ -113,8 +125,11 @@ class Lease:
             connection.close()
             connection = endpoint.idle.take()
         if connection is not None:
+            self.reused = True
             return connection
+        began = monotonic()
         stream = endpoint.connect(min(self.pool.timeouts.connect, request.ends - monotonic()))
+        self.connect_took = monotonic() - began
         return Connection(stream)
 
     def _send(self, connection: Connection, request: UpstreamRequest) -> None:
@@ -278,6 +293,7 @@ class Lease:
             if failure is None or (upload is not None and upload.failure is not None):
                 self.endpoint.left()
             else:
+                self.cut = failure
                 good = connection.status < _SERVER_ERROR
                 self.endpoint.failed(connected=True, cut=good)
                 if good:  # else its head was reported

@@ -226,6 +226,7 @@ class LbgProcess:
             "LBG_ADMIN__BIND": addresses.authority(self.admin_address),
             "LBG_SERVER__WORKERS": str(self.workers),
             "LBG_STATE_DIR": str(self.directory / "state"),
+            "LBG_LOG__ACCESS": "false",  # the tests of what else is logged count lines
             **self.env,
         }
 

@@ -41,6 +41,7 @@ def test_it_serves_loopback_with_two_workers(demo):
         "LBG_SERVER__WORKERS": "2",
         "LBG_SERVER__SHUTDOWN_GRACE": "3",
         "LBG_ADMIN__BIND": "127.0.0.1:9090",
+        "LBG_LOG__ACCESS": "false",
     }
     assert [(backend.name, backend.url) for backend in seen["backends"]] == [
         ("backend-1", "http://127.0.0.1:9001"),

@@ -28,7 +28,14 @@ def test_the_defaults_are_the_documented_ones():
             "forwarded": False,
         },
         "admin": {"token": "", "bind": "127.0.0.1:9090"},
-        "log": {"level": "info", "format": "auto"},
+        "log": {
+            "level": "info",
+            "format": "auto",
+            "access": True,
+            "access_file": "",
+            "access_sample": 1.0,
+            "access_always": "400-599",
+        },
         "pools": {
             "api": {
                 "balance": "power_of_two",

@@ -1,6 +1,7 @@
 """A control application with cells to write into, and its answers."""
 
 import json
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -29,10 +30,16 @@ SLOTS = {"web/a:1": 5, "web/b:2": 0, "api/a:1": 2}
 POOL_SLOTS = {"web": 3, "api": 0}
 
 
-def published(pools: dict[str, Any] | None = None, token: str = "") -> Published:
-    """Return the published configuration of generation 7 with these pools."""
+def published(
+    pools: dict[str, Any] | None = None, token: str = "", filters: Sequence[dict[str, Any]] = ()
+) -> Published:
+    """Return the published configuration of generation 7 with these pools, and one route."""
     config = Config.model_validate(
-        {"admin": {"token": token}, "pools": pools or POOLS, "routes": [{"pool": "web"}]}
+        {
+            "admin": {"token": token},
+            "pools": pools or POOLS,
+            "routes": [{"pool": "web", "filters": list(filters)}],
+        }
     )
     return Published(Snapshot.of(config, GENERATION, "lbg.toml"), SLOTS, POOL_SLOTS)
 

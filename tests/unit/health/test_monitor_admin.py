@@ -176,7 +176,7 @@ def test_a_refused_request_to_what_is_in_maintenance_hastens_no_check(make: Make
     control = make([PASSED, REFUSED], [PASSED])
     control.begin()
     control.monitor._take_over()
-    control.turns(3.5)
+    control.turns(3.4)
     control.monitor.set_admin(0, Admin.MAINT)
     checks = len(control.probes[url(0)].timeouts)
     control.report(CONNECT)

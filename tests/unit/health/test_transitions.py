@@ -10,7 +10,7 @@ from lbg.health.events import EventLog
 from lbg.health.transitions import Transitions, span
 from lbg.health.watched import Watched
 from lbg.state.cells import Cells
-from lbg.state.layout import Admin, Cause, Ejection, Field, Header, Health, HealthField, Kind
+from lbg.state.layout import EJECTED_BY, Admin, Cause, Ejection, Field, Header, Health, HealthField, Kind
 from tests.unit.health.watching import Clock, ScriptedProbe, count, watched_endpoint
 
 SECOND = 1_000_000_000  # ns
@@ -122,6 +122,9 @@ def test_an_ejection_tells_why_and_for_how_long(told: Told, cause: Cause, text: 
     assert row[HealthField.EJECTED_SINCE] == row[HealthField.FAILED] == 1000 * SECOND
     assert (row[HealthField.EJECTIONS], row[HealthField.EJECTED_TOTAL]) == (1, 1)
     assert row[HealthField.EJECTED_FOR] == cause
+    assert {each: row[field] for each, field in EJECTED_BY.items()} == {
+        each: each is cause for each in EJECTED_BY
+    }
     assert told.line == ("WARNING", f"EJECTED api {URL}: {text}, for 10 s")
     assert told.event == ("ejected", "api", URL, text, 0.0)
     assert told.epoch == 1

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -61,3 +62,30 @@ def test_an_interrupt_ends_it(worker: ProxyWorker, number: int) -> None:
 def test_it_is_called_by_its_role(worker: ProxyWorker) -> None:
     worker.role = Role.PROXY
     assert str(worker) == f"<proxy worker {worker.pid}>"
+
+
+class Noting:
+    """An application that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self.told.append(name)
+
+
+def test_a_signal_for_new_log_files_reaches_the_application(worker: ProxyWorker) -> None:
+    worker.wsgi = Noting()
+    worker.handle_usr1(signal.SIGUSR1, None)
+    gevent.sleep(0)
+    assert worker.wsgi.told == ["reopen_logs"]
+
+
+def test_at_its_end_the_application_is_closed_last(worker: ProxyWorker) -> None:
+    worker.wsgi = Noting()
+    worker.max_requests = 1
+    worker.alive = False
+    worker.role = Role.CONTROL  # closes both sockets: nothing is accepted
+    worker.listener_names = ["public", "public"]
+    worker.run()
+    assert worker.wsgi.told == ["attach", "stop", "close"]

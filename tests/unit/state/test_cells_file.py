@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lbg.state import state_file as module
-from lbg.state.cell_file import FILE, SIZE, Damaged
+from lbg.state.cell_file import FILE, SIZE
 from lbg.state.cells import Cells
 from lbg.state.layout import (
     AREA,
@@ -30,6 +30,7 @@ from lbg.state.layout import (
     counters,
     health_row,
 )
+from lbg.state.state_file import Damaged
 
 
 @pytest.fixture

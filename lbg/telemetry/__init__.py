@@ -1,0 +1,1 @@
+"""What lbg tells of itself: metrics, access log, traces."""
