@@ -43,6 +43,7 @@ _TABLE: Final = (
     ("dns_failure", 502, "dns_error"),
     ("connect_refused", 502, "connection_refused"),
     ("connect_timeout", 504, "connection_timeout"),
+    ("tls_error", 502, "tls_protocol_error"),
     ("upstream_reset", 502, "connection_terminated"),
     ("upstream_reset_reused", 502, "connection_terminated"),
     ("response_timeout", 504, "http_response_timeout"),

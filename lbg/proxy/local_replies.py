@@ -32,6 +32,7 @@ class LocalReplies:
         """Answer a request with `cause`, as a WSGI application would."""
         record: Record = environ["lbg.exchange"]
         record.reason = cause.reason
+        record.detail = cause.detail
         level = logging.WARNING if cause.status >= 500 else logging.DEBUG
         if log.isEnabledFor(level):
             self._log(level, cause, environ, record)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from lbg.errors import LbgError
 from lbg.state.layout import Ejection, Header, PoolField
 from lbg.upstream.budget import RetryBudget
+from lbg.upstream.candidates import Candidates
 from lbg.upstream.lease import Lease
 from lbg.upstream.outage import outage
 from lbg.upstream.queue import Queue
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lbg.balancing.balancer import Balancer
     from lbg.config.pools import PoolConfig
     from lbg.http.headers import ResponseRules
+    from lbg.upstream.candidates import Candidate
     from lbg.upstream.endpoint import Endpoint
     from lbg.upstream.request import UpstreamRequest
     from lbg.upstream.rotation import Policy
@@ -60,6 +62,7 @@ class Pool:
 
     __slots__ = (
         "_budget",
+        "_candidates",
         "_cells",
         "_completed",
         "_config",
@@ -107,6 +110,7 @@ class Pool:
         self._config = config
         self._policy = policy
         self._tally = tally
+        self._candidates = Candidates(tally.cells, config)
         self._cells = tally.cells
         self._view = tally.cells.view
         self._requests = tally.index(PoolField.REQUESTS)
@@ -294,6 +298,10 @@ class Pool:
             ((count,), seconds) = self._completed.over(now, completed)
             self.queue.completed_per_second = count / seconds if seconds else 0.0
             self._completed.sample(now, completed)
+
+    def candidates(self, tried: Sequence[Endpoint] = ()) -> tuple[Candidate, ...]:
+        """Return which endpoints a request could get now that was at those in `tried`, and why not others."""
+        return self._candidates.at(self.endpoints, self._rotation, tried, self._epoch)
 
     def _outage(self) -> str:
         return outage(self.name, self.endpoints, self._rotation.held, self._cells, self._config.health)
