@@ -25,6 +25,7 @@ def check(
     from lbg.config.load import ConfigError, load
     from lbg.config.references import check_references
     from lbg.hooks.verify import verify
+    from lbg.telemetry.otlp import obstacle
 
     if file == "":
         fail("lbg check: expected a file name")
@@ -36,6 +37,9 @@ def check(
         fail(str(error))
     except OSError as error:
         fail(f"lbg check: no process can be started: {(error.strerror or str(error)).lower()}")
+    why = obstacle(loaded.config.tracing)
+    if why:
+        typer.echo(f"warning: {loaded.source}: {why}", err=True)
     typer.echo(_summary(loaded))
 
 

@@ -103,6 +103,9 @@ class ForwardAuth:
         method = environ["REQUEST_METHOD"].encode("ascii")
         head.lines.append(b"X-Forwarded-Method: %b\r\nX-Forwarded-Uri: %b\r\n" % (method, target))
         request = heads.build("GET", self._target(environ), head, peer, own.request_id)
+        context = environ["lbg.exchange"].trace_context
+        if context is not None:
+            request.trace = context.own_lines()
         if not pool.keep_host:
             request.host = None
         if pool.total_timeout:

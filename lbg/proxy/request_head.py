@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lbg.errors import LocalReply, RequestError
 from lbg.http.forwarded import OURS, read_forwarded, valid_request_id
 from lbg.http.headers import Fields, RequestRules, Rule, connection_options, removable, without
+from lbg.telemetry.trace_context import FIELDS as TRACE_FIELDS
 from lbg.upstream.request import UpstreamRequest
 
 if TYPE_CHECKING:
@@ -128,12 +129,22 @@ def _protocols(upgrade: bytes) -> bytes:
     return b", ".join(protocol for protocol in offered if protocol and protocol.lower() != b"h2c")
 
 
-class HeadBuilder:
-    """Takes request heads apart and puts them together for upstream; one per worker."""
+class _TracedRules(RequestRules):
+    """Those of a proxy that takes part in traces: what the client says of its own ends here."""
 
-    def __init__(self, forwarding: Forwarding, *, underscores: bool) -> None:
+    def __missing__(self, name: bytes) -> Rule:
+        return _DROP if name.lower() in TRACE_FIELDS else super().__missing__(name)
+
+
+class HeadBuilder:
+    """Takes request heads apart and puts them together for upstream; one per worker.
+
+    With `traced` the trace context of the client ends here: who sends the request writes one of lbg's.
+    """
+
+    def __init__(self, forwarding: Forwarding, *, underscores: bool, traced: bool = False) -> None:
         self._forwarding = forwarding
-        self._rules = RequestRules(underscores=underscores)
+        self._rules = (_TracedRules if traced else RequestRules)(underscores=underscores)
 
     def read(self, fields: Fields) -> Head:
         """Return the head that `fields` make."""

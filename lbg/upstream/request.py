@@ -21,6 +21,8 @@ class UpstreamRequest:
     awaits a 100 before it sends its body, `upgrades` that it asks to switch protocols, `ends` when
     all of it must be over (CLOCK_MONOTONIC), `attempt` is the number of the try under way, from 1.
 
+    `trace` are the lines that tell of the trace it belongs to, where lbg writes them.
+
     `key` is what the pool's policy tells requests apart by. Only for a pool with sticky cookies are the
     others set: `cookies`, the value of the Cookie field, `secure`, whether the client came over TLS, and
     `sticky`, the endpoint that its cookie names.
@@ -36,6 +38,7 @@ class UpstreamRequest:
     cookies = ""
     secure = False
     sticky: Endpoint | None = None
+    trace = b""
     on_interim: Callable[[int, Fields], None] | None = None
 
     def __init__(self, method: str, before_host: bytes, host: bytes | None, after_host: bytes) -> None:
@@ -49,7 +52,7 @@ class UpstreamRequest:
 
     def head(self, endpoint: Endpoint) -> bytes:
         """Return the bytes of the head for `endpoint`."""
-        return self.before_host + (self.host or endpoint.host_line) + self.after_host
+        return self.before_host + (self.host or endpoint.host_line) + self.trace + self.after_host
 
     @property
     def replayable(self) -> bool:

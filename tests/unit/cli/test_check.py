@@ -77,3 +77,13 @@ def test_what_keeps_a_check_from_being_made_is_told(command, tmp_path, monkeypat
         "",
         "lbg check: no process can be started: resource temporarily unavailable\n",
     )
+
+
+def test_traces_that_cannot_be_exported_are_a_warning(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("lbg.telemetry.otlp._installed", lambda name: False)
+    (tmp_path / "lbg.toml").write_text(
+        '[tracing]\notlp = "http://otel:4318"\n[pools.api]\nendpoints = ["http://a"]\n'
+    )
+    status, said, warned = command("check")
+    assert (status, said) == (0, "lbg.toml: ok, 1 pool, 1 endpoint, 1 route\n")
+    assert warned.startswith("warning: lbg.toml: tracing.otlp is set, but no traces are exported: ")

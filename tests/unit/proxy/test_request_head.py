@@ -214,3 +214,17 @@ def test_a_max_forwards_of_thousands_of_digits_is_not_an_error() -> None:
 )
 def test_a_well_formed_request_id_is_kept(given: bytes, taken: str) -> None:
     assert builder().request_id(read((b"X-Request-Id", given)), "own") == taken
+
+
+TRACE = [(b"traceparent", b"00-x"), (b"TraceParent", b"y"), (b"Tracestate", b"a=b")]
+
+
+def test_the_trace_context_passes_as_it_came() -> None:
+    assert sent(*TRACE) == [b"traceparent: 00-x", b"TraceParent: y", b"Tracestate: a=b"]
+
+
+def test_where_lbg_writes_its_own_the_trace_context_of_the_client_ends_here() -> None:
+    heads = HeadBuilder(FORWARDING, underscores=False, traced=True)
+    head = heads.read([(b"Host", b"a"), (b"A", b"1"), *TRACE])
+    request = heads.build("GET", b"/", head, FORWARDING.peer("9.9.9.9", "8080", "http"), "id1")
+    assert lines(request) == [b"A: 1"]
