@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector, CollectorRegistry
 
 from lbg import __version__
+from lbg.config.fields import MAX_WORKERS
 from lbg.control.bans import patiently
 from lbg.control.metrics_endpoints import EndpointMetrics
 from lbg.control.metrics_series import SeriesMetrics
+from lbg.control.metrics_text import Family, encode, single
 from lbg.routing.limits_in_force import LimitsInForce
 from lbg.server.roles import Role
 from lbg.state.bucket_layout import Count
@@ -25,15 +26,13 @@ from lbg.telemetry.metrics_kinds import SECOND
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from prometheus_client.metrics_core import Metric
-
     from lbg.state.buckets import Buckets
     from lbg.state.cells import Cells
     from lbg.state.document import Published
     from lbg.state.series import Series
 
 
-class MetricsCollector(Collector):
+class MetricsCollector:
     """Reads the shared memory at each scrape; proxy workers have no part in it.
 
     `clock` gives CLOCK_MONOTONIC nanoseconds.
@@ -55,7 +54,7 @@ class MetricsCollector(Collector):
         self._endpoints = EndpointMetrics(published, cells, clock)
         self._requests = SeriesMetrics(series)
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         """Yield all metrics as they are now."""
         live = {slot for slot, *_ in self._cells.workers()} or {0}  # without a master there is one alone
         yield from self._requests.collect(live, self._endpoints.retries_denied())
@@ -64,55 +63,74 @@ class MetricsCollector(Collector):
         yield from self._configuration()
         yield from self._processes()
 
-    def _limits(self) -> Iterator[Metric]:
-        limited = CounterMetricFamily(
-            "lbg_rate_limited", "Requests that a rate limit or a ban rejected.", labels=["limit"]
+    def _limits(self) -> Iterator[Family]:
+        limited = Family(
+            "counter",
+            "lbg_rate_limited_total",
+            "Requests that a rate limit or a ban rejected.",
+            labels=["limit"],
         )
         known = self._limits_in_force
         for limit in self._buckets.limits(known.all):
             if limit.kind is LimitKind.RATE:
-                limited.add_metric([limit.name], limit.counts[Count.REJECTED] + limit.counts[Count.BANNED])
+                limited.add([limit.name], limit.counts[Count.REJECTED] + limit.counts[Count.BANNED])
         yield limited
         banned = patiently(self._buckets.bans(known.banning, 0)).counts
-        yield GaugeMetricFamily("lbg_bans_active", "Keys that are banned now.", sum(banned.values()))
+        yield single("gauge", "lbg_bans_active", "Keys that are banned now.", sum(banned.values()))
 
-    def _configuration(self) -> Iterator[Metric]:
+    def _configuration(self) -> Iterator[Family]:
         view = self._series.view
-        yield GaugeMetricFamily(
+        yield single(
+            "gauge",
             "lbg_config_last_reload_success",
             "Whether the configuration could be read the last time, 1 or 0.",
             view[Header.LOADED],
         )
-        yield GaugeMetricFamily(
+        yield single(
+            "gauge",
             "lbg_config_last_reload_timestamp_seconds",
             "When the configuration could last be read, UNIX time.",
             view[Header.LOADED_AT] / SECOND,
         )
-        known = GaugeMetricFamily(
-            "lbg_config_info", "The digest of the configuration in force.", labels=["hash"]
+        known = Family(
+            "gauge", "lbg_config_info", "The digest of the configuration in force.", labels=["hash"]
         )
-        known.add_metric([self._snapshot.digest], 1)
+        known.add([self._snapshot.digest], 1)
         yield known
 
-    def _processes(self) -> Iterator[Metric]:
-        roles = [list(Role)[role] for _, _, role, _ in self._cells.workers()] or [Role.COMBINED]
-        workers = GaugeMetricFamily("lbg_workers", "Processes that live, by what they do.", labels=["role"])
+    def _processes(self) -> Iterator[Family]:
+        known = [list(Role)[role] for _, _, role, _ in self._cells.workers()]
+        roles = known or [Role.COMBINED]
+        workers = Family("gauge", "lbg_workers", "Processes that live, by what they do.", labels=["role"])
         for role in Role:
-            workers.add_metric([str(role)], roles.count(role))
+            workers.add([str(role)], roles.count(role))
         yield workers
-        build = GaugeMetricFamily(
-            "lbg_build_info", "The version of lbg and of Python.", labels=["version", "python"]
+        server = self._snapshot.config.server
+        if known:  # another master has a number of its own
+            yield single(
+                "gauge",
+                "lbg_workers_configured",
+                "Proxy workers that the configuration asks for.",
+                server.workers or min(os.cpu_count() or 1, MAX_WORKERS),
+            )
+        yield single(
+            "gauge",
+            "lbg_connections_limit",
+            "How many connections of clients the workers that live take, all together.",
+            server.max_connections * sum("public" in role.listeners for role in roles),
         )
-        build.add_metric([__version__, platform.python_version()], 1)
+        build = Family(
+            "gauge", "lbg_build_info", "The version of lbg and of Python.", labels=["version", "python"]
+        )
+        build.add([__version__, platform.python_version()], 1)
         yield build
 
 
 def add_metrics(app: Flask, collector: MetricsCollector) -> None:
     """Register the path."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(collector)
 
     @app.get("/metrics")
     def show_metrics() -> Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(registry), content_type=content_type)
+        _, content_type = choose_encoder(request.headers.get("Accept", ""))
+        openmetrics = content_type.startswith("application/openmetrics-text")
+        return Response(encode(collector.collect(), openmetrics=openmetrics), content_type=content_type)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
+from lbg.control.metrics_text import Family
 from lbg.state.condition import Condition, patience, read_condition
 from lbg.state.layout import (
     EJECTED_BY,
@@ -22,13 +21,12 @@ from lbg.upstream.slow_start import factor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from prometheus_client.metrics_core import Metric
-
     from lbg.config.pools import PoolConfig
     from lbg.state.cells import Cells
     from lbg.state.document import Published
 
 _NAMES: Final = ["pool", "endpoint"]
+_REJECTED: Final = {"queue_full": PoolField.QUEUE_FULL, "queue_timeout": PoolField.QUEUE_TIMEOUTS}
 
 
 class EndpointMetrics:
@@ -53,76 +51,103 @@ class EndpointMetrics:
             if pool in self._pools
         }
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         """Yield the metrics of all that are configured."""
         yield from self._traffic()
         yield from self._states()
         yield from self._checks()
-        length = GaugeMetricFamily("lbg_queue_length", "Requests that wait for an endpoint.", labels=["pool"])
-        for pool in self._pools:
-            length.add_metric([pool], self._cells.pool_total(self._pool_slots[pool], PoolField.WAITING))
-        yield length
+        yield from self._pool_counts()
 
-    def _traffic(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "lbg_upstream_requests",
+    def _pool_counts(self) -> Iterator[Family]:
+        length = Family("gauge", "lbg_queue_length", "Requests that wait for an endpoint.", labels=["pool"])
+        rejected = Family(
+            "counter",
+            "lbg_queue_rejected_total",
+            "Requests turned away because the queue was full, or their wait too long.",
+            labels=["pool", "reason"],
+        )
+        no_healthy = Family(
+            "counter",
+            "lbg_no_healthy_total",
+            "Requests that found no endpoint up: answered 503, or sent all the same by fail_open.",
+            labels=["pool"],
+        )
+        for pool in self._pools:
+            slot = self._pool_slots[pool]
+            length.add([pool], self._cells.pool_total(slot, PoolField.WAITING))
+            for reason, field in _REJECTED.items():
+                rejected.add([pool, reason], self._cells.pool_total(slot, field))
+            no_healthy.add([pool], self._cells.pool_total(slot, PoolField.NO_HEALTHY))
+        yield from (length, rejected, no_healthy)
+
+    def _traffic(self) -> Iterator[Family]:
+        requests = Family(
+            "counter",
+            "lbg_upstream_requests_total",
             "Attempts by the class of their answer; error is none, or one that was cut short.",
             labels=[*_NAMES, "code"],
         )
-        in_flight = GaugeMetricFamily("lbg_upstream_in_flight", "Attempts that are not over.", labels=_NAMES)
+        in_flight = Family("gauge", "lbg_upstream_in_flight", "Attempts that are not over.", labels=_NAMES)
         for pool, name, slot, _ in self._members:
             for field in RESPONSES:
-                requests.add_metric([pool, name, field.name[-3:].lower()], self._cells.total(slot, field))
-            requests.add_metric([pool, name, "error"], self._cells.total(slot, Field.FAILURES))
-            in_flight.add_metric([pool, name], self._cells.total(slot, Field.IN_FLIGHT))
+                requests.add([pool, name, field.name[-3:].lower()], self._cells.total(slot, field))
+            requests.add([pool, name, "error"], self._cells.total(slot, Field.FAILURES))
+            in_flight.add([pool, name], self._cells.total(slot, Field.IN_FLIGHT))
         yield from (requests, in_flight)
 
-    def _states(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("lbg_endpoint_up", "Whether it gets requests, 1 or 0.", labels=_NAMES)
-        state = GaugeMetricFamily(
+    def _states(self) -> Iterator[Family]:
+        up = Family("gauge", "lbg_endpoint_up", "Whether it gets requests, 1 or 0.", labels=_NAMES)
+        state = Family(
+            "gauge",
             "lbg_endpoint_state",
             "The state that it is in; always 1.",
             labels=[*_NAMES, "state"],
         )
-        weight = GaugeMetricFamily(
-            "lbg_endpoint_weight", "The weight in force, less during slow start.", labels=_NAMES
+        weight = Family(
+            "gauge", "lbg_endpoint_weight", "The weight in force, less during slow start.", labels=_NAMES
         )
-        ejections = CounterMetricFamily(
-            "lbg_endpoint_ejections", "Ejections by their cause.", labels=[*_NAMES, "reason"]
+        ejections = Family(
+            "counter", "lbg_endpoint_ejections_total", "Ejections by their cause.", labels=[*_NAMES, "reason"]
         )
         now = self._clock()
         for pool, name, slot, endpoint in self._members:
             config, numbers = self._pools[pool], self._numbers(slot)
             condition = self._condition(slot, config, now)
-            up.add_metric([pool, name], condition.usable)
-            state.add_metric([pool, name, condition.state], 1)
+            up.add([pool, name], int(condition.usable))
+            state.add([pool, name, condition.state], 1)
             share = factor(now / SECOND, numbers[HealthField.RAMP] / SECOND, config.slow_start)
-            weight.add_metric([pool, name], (numbers[HealthField.WEIGHT] or endpoint.weight) * share)
+            weight.add([pool, name], (numbers[HealthField.WEIGHT] or endpoint.weight) * share)
             for cause, field in EJECTED_BY.items():
-                ejections.add_metric([pool, name, cause.name.lower()], numbers[field])
+                ejections.add([pool, name, cause.name.lower()], numbers[field])
         yield from (up, state, weight, ejections)
 
-    def _checks(self) -> Iterator[Metric]:
-        checks = CounterMetricFamily(
-            "lbg_health_checks", "Active checks that are over.", labels=[*_NAMES, "result"]
+    def _checks(self) -> Iterator[Family]:
+        checks = Family(
+            "counter", "lbg_health_checks_total", "Active checks that are over.", labels=[*_NAMES, "result"]
         )
-        took = GaugeMetricFamily(
-            "lbg_health_check_duration_seconds", "How long the last active check took.", labels=_NAMES
+        took = Family(
+            "gauge",
+            "lbg_health_check_duration_seconds",
+            "How long the last active check took.",
+            labels=_NAMES,
         )
-        age = GaugeMetricFamily(
-            "lbg_health_check_age_seconds", "How long ago the last active check ended.", labels=_NAMES
+        age = Family(
+            "gauge",
+            "lbg_health_check_age_seconds",
+            "How long ago the last active check ended.",
+            labels=_NAMES,
         )
         now = self._clock()
         for pool, name, slot, _ in self._members:
             if self._pools[pool].health.type == "none":
                 continue
             numbers = self._numbers(slot)
-            checks.add_metric([pool, name, "passed"], numbers[HealthField.CHECKS_PASSED])
-            checks.add_metric([pool, name, "failed"], numbers[HealthField.CHECKS_FAILED])
+            checks.add([pool, name, "passed"], numbers[HealthField.CHECKS_PASSED])
+            checks.add([pool, name, "failed"], numbers[HealthField.CHECKS_FAILED])
             checked = numbers[HealthField.CHECKED]
             if checked:
-                took.add_metric([pool, name], numbers[HealthField.CHECK_TOOK] / SECOND)
-                age.add_metric([pool, name], max(0, now - checked) / SECOND)
+                took.add([pool, name], numbers[HealthField.CHECK_TOOK] / SECOND)
+                age.add([pool, name], max(0, now - checked) / SECOND)
         yield from (checks, took, age)
 
     def _numbers(self, slot: int) -> list[int]:

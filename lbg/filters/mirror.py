@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
 from random import random
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import gevent
 
@@ -45,6 +46,12 @@ _MAX_DIGITS: Final = 18  # of a Content-Length
 _ANSWER: Final = 1 << 20  # bytes of an answer that are read; what has more loses its connection
 
 
+Outcome = Literal["answered", "failed", "too_large", "left_out"]
+
+COPIES: Final[Counter[tuple[str, ...]]] = Counter()
+"""What all mirrors of this process have counted, by route, pool and outcome."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What became of the requests that were to be copied, in this worker."""
@@ -66,6 +73,7 @@ class Copy:
     request_id: str
     client_host: str | None
     has_body: bool
+    trace: bytes
 
 
 class Mirror:
@@ -90,6 +98,8 @@ class Mirror:
         self._rewrite: Rewrite | None = None
         self._left_out = Minutely()
         self.counts = Counts()
+        for outcome in get_args(Outcome):
+            COPIES[tools.route, config.pool, outcome] += 0  # so that the first one is an increase
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as a WSGI application."""
@@ -108,7 +118,7 @@ class Mirror:
             return  # under another server; it will not be forwarded either
         size = None if "HTTP_TRANSFER_ENCODING" in environ else int(length)
         if size is not None and size > self._config.max_body:
-            self.counts.too_large += 1
+            self._count("too_large")
             return
         copy = self._copied(environ)
         if copy is None:
@@ -123,7 +133,7 @@ class Mirror:
     def _read(self, copy: Copy, body: bytes | None) -> None:
         """Go on with a request whose body has been read; None is one that was too large."""
         if body is None:
-            self.counts.too_large += 1
+            self._count("too_large")
         elif not self._is_full():
             self._launch(copy, body)
 
@@ -145,6 +155,7 @@ class Mirror:
             record.request_id,
             environ.get("lbg.client_host"),
             has_body=bool(environ.get("CONTENT_LENGTH")) or "HTTP_TRANSFER_ENCODING" in environ,
+            trace=record.trace_context.own_lines() if record.trace_context is not None else b"",
         )
 
     def _target(self, environ: Environ, record: Record) -> bytes | None:
@@ -162,7 +173,7 @@ class Mirror:
         """Return whether as many copies as there may be are under way; then one more is left out."""
         if self._pending < self._config.max_pending:
             return False
-        self.counts.left_out += 1
+        self._count("left_out")
         untold = self._left_out.count(monotonic_ns())
         if untold:
             log.warning(
@@ -183,14 +194,18 @@ class Mirror:
         try:
             exchange = self._tools.send(self._request(copy, body), self._pool, own)
             read_out(exchange, iter(exchange), _ANSWER)
-            self.counts.answered += 1
+            self._count("answered")
         except LbgError as failure:
-            self.counts.failed += 1
+            self._count("failed")
             log.debug(
                 "%s: a copy failed at pool %s: %s", self._tools.name, self._pool.name, own.story() or failure
             )
         finally:
             self._pending -= 1
+
+    def _count(self, outcome: Outcome) -> None:
+        setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
+        COPIES[self._tools.route, self._config.pool, outcome] += 1
 
     def _request(self, copy: Copy, body: bytes) -> UpstreamRequest:
         heads, pool = self._tools.heads, self._pool
@@ -201,6 +216,7 @@ class Mirror:
         head.lines.append(_MARK_LINE)
         request_id = heads.request_id(head, copy.request_id) if copy.peer.trusted else copy.request_id
         request = heads.build(copy.method, copy.target, head, copy.peer, request_id)
+        request.trace = copy.trace
         if not pool.keep_host:
             request.host = None
         request.ends = monotonic() + min(self._config.timeout, pool.total_timeout or self._config.timeout)

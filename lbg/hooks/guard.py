@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,8 +24,13 @@ log = logging.getLogger("lbg.hooks")
 
 Kind = Literal["failures", "slow", "blocked"]
 
+FAULTS: Final[Counter[tuple[str, ...]]] = Counter()
+"""What all guards of this process have counted, by use, hook and kind; there is a zero for what never was."""
+
 _QUIET: Final = 60.0  # seconds between two log lines about one hook that are alike
 _DIFFERENT: Final = 100  # lines about one hook that are told from each other
+_NAME: Final = re.compile(r'(\w+) "(.*)"')
+_KINDS: Final[dict[Kind, str]] = {"failures": "failed", "slow": "slow", "blocked": "blocked"}
 
 
 class HookFailed(LbgError):
@@ -50,7 +57,7 @@ class Guard:
     for `timeout` seconds is ended.
     """
 
-    __slots__ = ("_notices", "blocked", "failures", "name", "slow", "slow_after", "timeout")
+    __slots__ = ("_labels", "_notices", "blocked", "failures", "name", "slow", "slow_after", "timeout")
 
     def __init__(self, name: str, *, slow: float = 0.1, timeout: float = 10.0) -> None:
         self.name = name
@@ -60,6 +67,9 @@ class Guard:
         self.slow = 0
         self.blocked = 0
         self._notices: dict[tuple[Kind, str], _Notices] = {}
+        self._labels = _labels(name)
+        for kind in _KINDS.values():
+            FAULTS[*self._labels, kind] += 0
 
     def __repr__(self) -> str:
         return f"<Guard {self.name} failures={self.failures} slow={self.slow} blocked={self.blocked}>"
@@ -113,6 +123,13 @@ class Guard:
 
     def _count(self, kind: Kind) -> None:
         setattr(self, kind, getattr(self, kind) + 1)
+        FAULTS[*self._labels, _KINDS[kind]] += 1
+
+
+def _labels(name: str) -> tuple[str, str]:
+    """Return the use and the reference that are in the name of a guard."""
+    found = _NAME.match(name)
+    return (found[1], found[2]) if found else ("", name)
 
 
 class _Notices:

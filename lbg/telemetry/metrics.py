@@ -92,18 +92,23 @@ class RequestMetrics:
         self._region = region
         self._view = region.view
         self._requests: dict[tuple[Named | None, Named | None, str, int], int] = {}
-        self._open: dict[Named, int] = {}
+        self._open: dict[str, int] = {}
         self._endpoints: dict[Named, int] = {}
         self._reused = self._find(Kind.UPSTREAM_CONNECTIONS, ("reused",), 1)
 
     def begun(self, route: Named) -> None:
         """Count one more request in flight."""
-        self._open[route] = self._open.get(route, 0) + 1
+        self._open[route.name] = self._open.get(route.name, 0) + 1
+
+    def forget(self) -> None:
+        """Look series up by name again: routes and endpoints of another configuration are other objects."""
+        self._requests.clear()
+        self._endpoints.clear()
 
     def tick(self, now: float) -> None:  # noqa: ARG002
         """Write how many requests are in flight: as a gauge it need not outlive this worker."""
         for route, count in self._open.items():
-            at = self._region.find(Kind.IN_FLIGHT, (route.name,), 1)
+            at = self._region.find(Kind.IN_FLIGHT, (route,), 1)
             if at is not None:
                 self._view[at] = max(0, count)  # threads of another server may have met
 
@@ -126,7 +131,7 @@ class RequestMetrics:
             if client is not None and client.request.received:
                 view[at + _RECEIVED] += client.request.received
         if route is not None:
-            self._open[route] -= 1
+            self._open[route.name] -= 1
         for attempt in attempts:
             at = self._endpoints.get(attempt.endpoint)
             if at is None:

@@ -29,6 +29,11 @@ class Kind(IntEnum):
     CONNECTIONS = 9  # state
     TUNNELS = 10  # none
     LOOP_LAG = 11  # none: ns
+    HOOK_FAULTS = 12  # use, hook, kind
+    MIRRORED = 13  # route, pool, outcome
+    LOG_LOST = 14  # none
+    STARTS = 15  # worker, role
+    SPANS_LOST = 16  # none
 
 
 GAUGES: Final = frozenset({Kind.IN_FLIGHT, Kind.CONNECTIONS, Kind.TUNNELS, Kind.LOOP_LAG})

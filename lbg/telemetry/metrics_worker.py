@@ -1,4 +1,4 @@
-"""How a worker is now: its connections, its tunnels, how late its event loop comes."""
+"""How a worker is now: its connections, its tunnels, how late its event loop comes; and what others count."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from lbg.telemetry.metrics_kinds import SECOND, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections.abc import Callable, Mapping, Sized
 
     from lbg.state.series import Labels, Region
 
@@ -23,6 +23,38 @@ class Server(Protocol):
     def active(self) -> Sized: ...
 
 
+def note_start(region: Region, worker: int, role: str) -> None:
+    """Count that a worker started, of this number and role; once in a process."""
+    at = region.find(Kind.STARTS, (str(worker), role), 1)
+    if at is not None:
+        region.view[at] += 1
+
+
+class Followed:
+    """Plain counters of this process, whose growth is added to the series of `kind`.
+
+    So what counts them needs to know nothing of metrics, and what the worker before counted stays.
+    """
+
+    def __init__(self, region: Region, kind: Kind, counters: Callable[[], Mapping[Labels, int]]) -> None:
+        self._region = region
+        self._kind = kind
+        self._counters = counters
+        self._seen: dict[Labels, int] = {}
+
+    def tick(self) -> None:
+        """Add what came since the last tick; a counter that fell has begun anew."""
+        for labels, count in self._counters().items():
+            seen = self._seen.get(labels)
+            if count == seen:
+                continue
+            self._seen[labels] = count
+            at = self._region.find(self._kind, labels, 1)
+            if at is None:
+                at = self._region.spare()
+            self._region.view[at] += count if seen is None or count < seen else count - seen
+
+
 class WorkerMetrics:
     """Written at every tick of the event loop. `interval` is its length in seconds."""
 
@@ -34,11 +66,18 @@ class WorkerMetrics:
         self._window_ends = 0.0
         self._greatest = self._greatest_before = 0.0
         self.server: Server | None = None
+        self._followed: list[Followed] = []
+
+    def follow(self, kind: Kind, counters: Callable[[], Mapping[Labels, int]]) -> None:
+        """Tell what plain counters of this process say, from now on."""
+        self._followed.append(Followed(self._region, kind, counters))
 
     def tick(self, now: float) -> None:
         """Write what is to be told; `now` is CLOCK_MONOTONIC seconds."""
         self._set(Kind.LOOP_LAG, (), int(self._lag(now) * SECOND))
         self._set(Kind.TUNNELS, (), self._tunnels())
+        for followed in self._followed:
+            followed.tick()
         if self.server is not None:
             active, every = len(self.server.active), len(self.server.connections)
             self._set(Kind.CONNECTIONS, ("active",), active)

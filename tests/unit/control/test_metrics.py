@@ -1,5 +1,6 @@
 """`/metrics`: sums over workers, formats, the token, and what never goes back."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from lbg.config.fields import MAX_WORKERS
 from lbg.control.metrics import MetricsCollector, add_metrics
+from lbg.control.metrics_text import encode
 from lbg.server.roles import Role
 from lbg.state.buckets import Buckets
 from lbg.state.cells import Cells
@@ -62,7 +65,8 @@ class Scraped:
     def numbers(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
         """Return all samples of one scrape."""
         found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
-        for metric in self.collector.collect():
+        text = encode(self.collector.collect(), openmetrics=False).decode()
+        for metric in parse(text):
             for sample in metric.samples:
                 key = tuple(sorted(sample.labels.items()))
                 assert key not in found.setdefault(sample.name, {}), (sample.name, key)
@@ -178,6 +182,18 @@ def test_retries_are_there_for_every_pool(scraped: Scraped) -> None:
     }
 
 
+def test_what_found_no_room_or_no_endpoint_in_a_pool_is_told(scraped: Scraped) -> None:
+    for worker in (1, 2):
+        first = pool_row(worker, POOL_SLOTS["api"])
+        scraped.cells.view[first + PoolField.QUEUE_FULL] = worker
+        scraped.cells.view[first + PoolField.QUEUE_TIMEOUTS] = 2 * worker
+        scraped.cells.view[first + PoolField.NO_HEALTHY] = 3 * worker
+    assert scraped.number("lbg_queue_rejected_total", pool="api", reason="queue_full") == 3
+    assert scraped.number("lbg_queue_rejected_total", pool="api", reason="queue_timeout") == 6
+    assert scraped.number("lbg_no_healthy_total", pool="api") == 9
+    assert scraped.number("lbg_no_healthy_total", pool="web") == 0
+
+
 def test_waits_local_answers_and_errors_have_their_labels(scraped: Scraped) -> None:
     scraped.add(1, Kind.QUEUE_WAIT, ("web",), HISTOGRAM, v1=2)
     scraped.add(1, Kind.LOCAL, ("no_route", "404"), 1, v0=3)
@@ -252,6 +268,41 @@ def test_the_configuration_and_the_processes_are_told(scraped: Scraped) -> None:
     assert scraped.numbers()["lbg_build_info"]
 
 
+def test_what_code_of_the_user_mirrors_and_logs_counted_is_added_up(scraped: Scraped) -> None:
+    fault, copy = ("filter", "shop:tag", "slow"), ("shop", "canary", "left_out")
+    for worker in (1, 2):
+        scraped.add(worker, Kind.HOOK_FAULTS, fault, 1, v0=worker)
+        scraped.add(worker, Kind.MIRRORED, copy, 1, v0=2 * worker)
+        scraped.add(worker, Kind.LOG_LOST, (), 1, v0=3 * worker)
+        scraped.add(worker, Kind.SPANS_LOST, (), 1, v0=4 * worker)
+    assert scraped.number("lbg_hook_faults_total", use="filter", hook="shop:tag", kind="slow") == 3
+    assert scraped.number("lbg_mirror_requests_total", route="shop", pool="canary", outcome="left_out") == 6
+    assert scraped.number("lbg_access_log_lost_total") == 9
+    assert scraped.number("lbg_trace_spans_lost_total") == 12
+
+
+def test_starts_of_workers_are_told_by_their_number_and_role(scraped: Scraped) -> None:
+    scraped.add(1, Kind.STARTS, ("1", "proxy"), 1, v0=3)
+    assert scraped.number("lbg_worker_starts_total", worker="1", role="proxy") == 3
+
+
+def test_how_many_workers_and_connections_there_may_be_is_told(scraped: Scraped) -> None:
+    server = scraped.collector._snapshot.config.server
+    wanted = server.workers or min(os.cpu_count() or 1, MAX_WORKERS)
+    assert scraped.number("lbg_workers_configured") == wanted
+    assert scraped.number("lbg_connections_limit") == 2 * server.max_connections
+
+
+def test_without_a_master_nobody_asks_for_workers(tmp_path: Path) -> None:
+    assert "lbg_workers_configured" not in Scraped(tmp_path, Cells.private()).numbers()
+
+
+def test_what_a_later_version_counted_is_left_alone(scraped: Scraped) -> None:
+    scraped.add(1, Kind.STARTS, ("1", "proxy"), 1, v0=1)
+    scraped.regions[1].find(max(Kind) + 1, ("new",), 1)
+    assert scraped.number("lbg_worker_starts_total", worker="1", role="proxy") == 1
+
+
 def test_what_found_no_room_is_told(scraped: Scraped) -> None:
     request(scraped, 1)
     scraped.regions[1].spare()
@@ -300,10 +351,7 @@ def test_with_a_token_strangers_see_nothing(scraped: Scraped) -> None:
 def test_every_metric_is_documented(scraped: Scraped) -> None:
     text = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
     documented = set(re.findall(r"^\| `(lbg_\w+)`", text, re.MULTILINE))
-    there = {
-        f"{each.name}_total" if each.type == "counter" else each.name for each in scraped.collector.collect()
-    }
-    assert documented == there
+    assert documented == {each.name for each in scraped.collector.collect()}
 
 
 def test_counters_are_none_before_anything_happened(scraped: Scraped) -> None:

@@ -13,7 +13,7 @@ import pytest
 from lbg.config.filters import MirrorConfig
 from lbg.config.routes import RouteConfig
 from lbg.errors import Sent, UpstreamError
-from lbg.filters.mirror import Counts, Mirror
+from lbg.filters.mirror import COPIES, Counts, Mirror
 from lbg.net.stream import Stream
 from lbg.proxy.fields import set_field
 from tests.unit.filters.around import environ_of
@@ -414,3 +414,14 @@ def test_a_request_without_a_host_that_will_be_refused_is_not_copied() -> None:
         del environ["lbg.headers"], environ["HTTP_HOST"]
         shop.call(environ)
         assert shop.counts == Counts()
+
+
+def test_what_became_of_copies_is_counted_by_route_and_pool() -> None:
+    with site(OK, REFUSED) as shop:
+        route = shop.other.tools.route
+        before = COPIES.copy()
+        assert (route, "other", "left_out") in COPIES
+        shop.ask()
+        assert shop.counts == Counts(answered=1)
+        grown = {key: count - before[key] for key, count in COPIES.items() if count != before[key]}
+        assert grown == {(route, "other", "answered"): 1}

@@ -11,7 +11,7 @@ from gevent import GreenletExit
 
 from lbg.errors import ClientGone
 from lbg.hooks import guard as module
-from lbg.hooks.guard import Guard, HookFailed, HookOverdue, Stay, stay_at
+from lbg.hooks.guard import FAULTS, Guard, HookFailed, HookOverdue, Stay, stay_at
 
 NAME = 'filter "shop:tag"'
 
@@ -60,6 +60,34 @@ def test_whatever_a_hook_raises_becomes_a_failure(error: BaseException) -> None:
         guard.call(raising(error))
     assert caught.value.__cause__ is error
     assert guard.failures == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ('filter "shop:counted"', ("filter", "shop:counted")),
+        ('balance "shop:counted" of pool main', ("balance", "shop:counted")),
+        ("some name", ("", "some name")),
+    ],
+)
+def test_all_guards_of_a_hook_count_together_by_its_use_and_reference(
+    name: str, labels: tuple[str, str]
+) -> None:
+    before = FAULTS.copy()
+    for guard in (Guard(name), Guard(name)):
+        guard.fail("did wrong")
+        guard.took(1.0, blocked=True)
+    grown = {key: count - before[key] for key, count in FAULTS.items() if count != before[key]}
+    assert grown == {(*labels, kind): 2 for kind in ("failed", "slow", "blocked")}
+
+
+def test_a_hook_that_never_failed_counts_zero() -> None:
+    Guard('key "shop:innocent"')
+    assert {kind: FAULTS.get(("key", "shop:innocent", kind)) for kind in ("failed", "slow", "blocked")} == {
+        "failed": 0,
+        "slow": 0,
+        "blocked": 0,
+    }
 
 
 def test_a_failure_names_the_hook_the_error_and_the_line() -> None:
