@@ -40,7 +40,7 @@ def status_table(status: Document, width: int) -> RenderableType:
 
     Raises one of `OTHER_SHAPE` when it is another document.
     """
-    lines = [_about(status), *(_pool_line(name, pool) for name, pool in status["pools"].items())]
+    lines = [about(status), *(_pool_line(name, pool) for name, pool in status["pools"].items())]
     gap = 1 if width < _NARROW else 2
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
     for heading in ("POOL", "ENDPOINT", "STATE", "FOR"):
@@ -54,7 +54,8 @@ def status_table(status: Document, width: int) -> RenderableType:
     return Group(*lines, Text(), table)
 
 
-def _about(status: Document) -> Text:
+def about(status: Document) -> Text:
+    """Return a line on lbg itself: its version, its configuration and its workers."""
     roles = Counter(worker["role"] for worker in status["workers"])
     workers = ", ".join(f"{number} {role}" for role, number in sorted(roles.items())) or "one"
     config = status["config"]
