@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Response, request
 
 from lbg.config.problems import shown
+from lbg.control.dashboard import is_dashboard
 from lbg.control.problem import problem
 from lbg.http.target import host_name
 
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def refuse_strangers(admin: AdminConfig) -> Response | None:
-    """Return the answer to a request that is not let in, None for others; health is for everybody."""
+    """Return the answer to a request that is not let in, None for others; health is for everybody.
+
+    The page of the dashboard comes without the token, for which it asks: it holds nothing of this lbg.
+    """
     if request.path.startswith("/health/"):
         return None
     if not admin.token:
         return _refuse_other_sites(admin)
+    if is_dashboard(request.path):
+        return None
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), admin.token.encode()):
         return None

@@ -59,10 +59,11 @@ def welcome_text(config: Config, backends: Sequence[Backend], *, keys: bool) -> 
     tries += [(curl(config.admin.bind, path, token), what) for path, what in _ADMIN]
     admin = config.admin.bind
     place = admin.text if admin.family == "unix" else admin.authority_from_here
-    tries.append((f"{_lbg()} status --watch --admin {place}", "the endpoints, live"))
+    tries.append((f"{_lbg()} top --admin {place}", "all of it live, in the terminal"))
     width = max(len(command) for command, _ in tries)
     lines = [
         "",
+        *_dashboard(admin, place),
         "lbg is ready. Try, as often as you like:",
         "",
         *(f"  {command:{width}}  # {what}" for command, what in tries),
@@ -75,6 +76,11 @@ def welcome_text(config: Config, backends: Sequence[Backend], *, keys: bool) -> 
         "",
     ]
     return "\n".join(lines)
+
+
+def _dashboard(admin: Bind, place: str) -> list[str]:
+    """Return where a browser finds it; none can open a Unix socket."""
+    return [] if admin.family == "unix" else [f"Dashboard: http://{place}/", ""]
 
 
 def _lbg() -> str:

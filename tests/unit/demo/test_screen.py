@@ -49,6 +49,12 @@ def test_the_welcome_names_every_url_and_how_to_stop_a_backend():
     assert "backend-2  http://127.0.0.1:9002  down, starts again soon\n" in text
 
 
+def test_the_dashboard_is_named_first_where_a_browser_can_open_it():
+    assert welcome_text(config(), BACKENDS, keys=False).startswith("\nDashboard: http://127.0.0.1:9090/\n")
+    hidden = config().model_copy(update={"admin": AdminConfig(bind=parse_bind("unix:/run/a.sock"))})
+    assert "Dashboard" not in welcome_text(hidden, BACKENDS, keys=False)
+
+
 def test_keys_are_named_only_where_they_work():
     assert "press 1 to stop and to start it, or kill 11\n" in welcome_text(config(), BACKENDS, keys=True)
     assert "press" not in welcome_text(config(), BACKENDS, keys=False)
@@ -61,11 +67,11 @@ def test_a_guarded_admin_listener_is_asked_with_its_token_left_unsaid():
     assert "secret-of-the-admin" not in text
 
 
-def test_the_welcome_tells_how_to_see_the_endpoints_live(monkeypatch):
+def test_the_welcome_tells_how_to_see_all_of_it_live(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/here/.venv/bin/python")
     monkeypatch.chdir("/")
     monkeypatch.setenv("PATH", "/nowhere")
-    command = "here/.venv/bin/lbg status --watch --admin 127.0.0.1:9090 "
+    command = "here/.venv/bin/lbg top --admin 127.0.0.1:9090 "
     assert f"  {command}" in welcome_text(config(), BACKENDS, keys=False)
 
 
