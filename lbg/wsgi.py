@@ -2,6 +2,6 @@
 
 import os
 
-from lbg.app import create
+from lbg.app.application import create
 
 application = create(os.environ)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import requests
 
@@ -19,6 +19,7 @@ _CONNECT: Final = 5.0
 _ANSWER: Final = 10.0
 _SILENCE: Final = 45.0  # seconds without a byte of a stream that has a heartbeat each 15 s
 _JSON: Final = {"Accept": "application/json"}
+_GOOD: Final = (requests.codes.ok, requests.codes.created)
 _SHOWN: Final = 300  # characters of a problem that we were told
 
 OTHER_SHAPE: Final = (LookupError, TypeError, ValueError, AttributeError)
@@ -58,9 +59,19 @@ class AdminClient:
         with self._asked("GET", path, _JSON) as response:
             return self.decoded(response.text)
 
-    def send(self, path: str, document: Mapping[str, object]) -> Any:
-        """Post a JSON document to `path` and return the one that comes back. Raises AdminError."""
-        with self._asked("POST", path, _JSON, json=document) as response:
+    def send(
+        self,
+        path: str,
+        document: Mapping[str, object],
+        *,
+        timeout: float = _ANSWER,
+        also: tuple[int, ...] = (),
+    ) -> Any:
+        """Post a JSON document to `path` and return the one that comes back.
+
+        `timeout` is in seconds, `also` are statuses of problems that are returned as well. Raises AdminError.
+        """
+        with self._asked("POST", path, _JSON, timeout, also, json=document) as response:
             return self.decoded(response.text)
 
     def delete(self, path: str) -> Any:
@@ -99,7 +110,13 @@ class AdminClient:
 
     @contextmanager
     def _asked(
-        self, method: str, path: str, headers: Mapping[str, str], timeout: float = _ANSWER, **more: Any
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        timeout: float = _ANSWER,
+        also: tuple[int, ...] = (),
+        **more: Any,
     ) -> Iterator[requests.Response]:
         try:
             with self._session.request(
@@ -110,16 +127,15 @@ class AdminClient:
                 allow_redirects=False,
                 **more,
             ) as response:
-                self._refuse(response)
+                if response.status_code not in (*_GOOD, *also):
+                    self._refuse(response)
                 yield response
         except requests.Timeout as error:
             raise AdminError(f"{self._place} does not answer in time") from error
         except requests.RequestException as error:
             raise AdminError(f"nothing answers at {self._place}; is lbg running?") from error
 
-    def _refuse(self, response: requests.Response) -> None:
-        if response.status_code == requests.codes.ok:
-            return
+    def _refuse(self, response: requests.Response) -> NoReturn:
         if response.status_code == requests.codes.unauthorized:
             wrong = "the token is wrong" if self._place.token else "a token is needed"
             raise AdminError(f"{self._place}: {wrong}; set LBG_ADMIN__TOKEN or --token", lasting=True)

@@ -10,11 +10,15 @@ from lbg.cli.bans import bans, unban
 from lbg.cli.check import check
 from lbg.cli.demo import demo
 from lbg.cli.endpoint_state import drain, maint, ready, weight
+from lbg.cli.endpoints import add, remove
 from lbg.cli.events import events
+from lbg.cli.explain import explain
 from lbg.cli.failure import USAGE_ERROR
+from lbg.cli.reload import reload
 from lbg.cli.route import route
 from lbg.cli.run import run
 from lbg.cli.status import status
+from lbg.cli.top import top
 
 app = typer.Typer(
     name="lbg",
@@ -26,12 +30,17 @@ app.command()(check)
 app.command()(demo)
 app.command()(run)
 app.command()(status)
+app.command()(top)
 app.command()(events)
 app.command()(route)
+app.command()(explain)
 app.command()(drain)
 app.command()(ready)
 app.command()(maint)
 app.command()(weight)
+app.command()(add)
+app.command()(remove)
+app.command()(reload)
 app.command()(bans)
 app.command()(unban)
 

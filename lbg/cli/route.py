@@ -62,7 +62,7 @@ def _asked(asked: dict[str, str], headers: list[str], as_json: bool, client: "Ad
 
 
 def _read(file: str, asked: dict[str, str], headers: list[str]) -> Any:
-    from lbg.app import explainer_of
+    from lbg.app.application import explainer_of
     from lbg.config.load import ConfigError, load
 
     if not file:

@@ -6,10 +6,15 @@ from typing import get_origin
 
 from lbg.config.hints import did_you_mean
 from lbg.config.problems import KeyPath, Problem
-from lbg.config.schema import AdminConfig, LogConfig, ServerConfig
+from lbg.config.schema import AdminConfig, LogConfig, ServerConfig, TracingConfig
 from lbg.config.section import Section
 
-_SECTIONS: dict[str, type[Section]] = {"server": ServerConfig, "admin": AdminConfig, "log": LogConfig}
+_SECTIONS: dict[str, type[Section]] = {
+    "server": ServerConfig,
+    "admin": AdminConfig,
+    "log": LogConfig,
+    "tracing": TracingConfig,
+}
 _VARIABLES: dict[str, tuple[str, str]] = {
     f"LBG_{section}__{key}".upper(): (section, key)
     for section, model in _SECTIONS.items()

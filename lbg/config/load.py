@@ -17,6 +17,7 @@ from lbg.config.validate import validate
 __all__ = ["ConfigError", "Loaded", "Problem", "load"]
 
 DEFAULT_FILE = "lbg.toml"
+ENDPOINTS = "LBG_ENDPOINTS"
 
 _POSITION = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 _KEY_TUPLE = re.compile(r"\(['\"].*\)")
@@ -65,9 +66,9 @@ def _read(environ: Mapping[str, str], cwd: Path) -> _Read:
         return _parse(_content(name, cwd), name)
     if name is None and os.path.lexists(cwd / DEFAULT_FILE):
         return _parse(_content(DEFAULT_FILE, cwd), DEFAULT_FILE)
-    endpoints = environ.get("LBG_ENDPOINTS")
+    endpoints = environ.get(ENDPOINTS)
     if endpoints:
-        return _Read("LBG_ENDPOINTS", data_of_endpoints(endpoints), {})
+        return _Read(ENDPOINTS, data_of_endpoints(endpoints), {})
     message = "not found: write it, name another file in LBG_CONFIG, or list endpoint URLs in LBG_ENDPOINTS"
     raise ConfigError([Problem(DEFAULT_FILE, None, "", message)])
 

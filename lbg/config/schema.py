@@ -28,6 +28,7 @@ from lbg.config.log_fields import LogFile, Share, Statuses
 from lbg.config.pools import PoolConfig
 from lbg.config.routes import RouteConfig
 from lbg.config.section import Section
+from lbg.config.tracing_fields import CollectorUrl, ServiceName
 from lbg.net.address import Bind
 
 
@@ -63,6 +64,8 @@ class AdminConfig(Section):
 
     token: AdminToken = Field(default="", repr=False)
     bind: Listener = Bind("tcp", "127.0.0.1", 9090, "")
+    watch: Flag = True
+    """Take up the configuration file when it changes."""
 
     @field_validator("bind")
     @classmethod
@@ -89,11 +92,31 @@ class LogConfig(Section):
     """Logged whatever the sample."""
 
 
+class TracingConfig(Section):
+    """`[tracing]`: of which requests is kept how they came to their end; failed ones always are.
+
+    And what goes to a collector of OpenTelemetry, which `slow` and `sample` have no part in.
+    """
+
+    slow: SecondsOrZero = 1.0
+    """To the end of the response; 0 keeps none for being slow."""
+    sample: Share = 0.0
+    """Of the other requests."""
+    otlp: CollectorUrl = ""
+    """"" exports nothing, and leaves the trace context of requests as it is."""
+    otlp_sample: Share = 1.0
+    """Of the traces that begin here."""
+    otlp_parent: Literal["any", "trusted"] = "any"
+    """Whose traceparent is continued: that of every client, or of server.trusted_proxies."""
+    service_name: ServiceName = "lbg"
+
+
 class Config(Section):
     """One whole configuration."""
 
     server: ServerConfig = ServerConfig()
     admin: AdminConfig = AdminConfig()
     log: LogConfig = LogConfig()
+    tracing: TracingConfig = TracingConfig()
     pools: Annotated[dict[PoolName, PoolConfig], Field(min_length=1)]
     routes: tuple[RouteConfig, ...] = ()

@@ -8,7 +8,7 @@ from time import monotonic_ns, time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lbg.health.counter import HealthCounter
-from lbg.net.address import parse_endpoint_url
+from lbg.net.address import canonical_endpoint
 from lbg.state.condition import Condition, patience, read_condition
 from lbg.state.layout import RESPONSES, Admin, Field, HealthField, PoolField, health_row, identity
 from lbg.upstream.slow_start import factor
@@ -91,7 +91,7 @@ class Documents:
 
     def slot(self, pool: str, endpoint: str) -> int | None:
         """Return the slot of an endpoint, by its address or URL; None when the pool has none like that."""
-        name = _address(endpoint)
+        name = canonical_endpoint(endpoint)
         return next((member.slot for member in self._members[pool] if member.name == name), None)
 
     def endpoint(self, pool: str, slot: int) -> Document:
@@ -158,16 +158,6 @@ class Documents:
             "responses": responses,
             **{field.name.lower(): count for field, count in counts.items()},
         }
-
-
-def _address(text: str) -> str | None:
-    """Return the canonical address for what a person calls an endpoint, None when it is no address."""
-    try:
-        return parse_endpoint_url(
-            text if "://" in text or text.startswith("unix:") else f"http://{text}"
-        ).text
-    except ValueError:
-        return None
 
 
 def _last_check(condition: Condition, numbers: list[int], health: HealthConfig) -> Document | None:

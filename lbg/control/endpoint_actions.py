@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify
 
 from lbg.config.problems import shown
+from lbg.control.body import LONGEST, json_object
 from lbg.control.problem import Refusal, problem
 from lbg.health.monitor import NotInCharge
 from lbg.state.layout import MAX_WEIGHT, Admin
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from lbg.control.documents import Documents
 
-_LONGEST: Final = 1024  # bytes of a body
 _STATES: Final = {admin.name.lower(): admin for admin in Admin}
 _ENDPOINT: Final = "/api/v1/pools/<pool>/endpoints/<path:endpoint>"
 
@@ -55,7 +54,7 @@ def add_endpoint_actions(app: Flask, documents: Documents, changes: Changes | No
     @app.errorhandler(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     def refuse_length(_: Exception) -> Response:
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        return problem(status, status.phrase, f"The body has more than {_LONGEST} bytes.")
+        return problem(status, status.phrase, f"The body has more than {LONGEST} bytes.")
 
 
 def _slot(documents: Documents, pool: str, endpoint: str) -> int:
@@ -74,16 +73,10 @@ def _slot(documents: Documents, pool: str, endpoint: str) -> int:
 
 def _given(key: str) -> Any:
     """Return what the body says for `key`, its only one."""
-    # No page of another site can have a browser send this type without asking us first (CORS).
-    if request.mimetype != "application/json":
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send a body of the type application/json.")
-    request.max_content_length = _LONGEST
-    try:
-        document = json.loads(request.get_data())
-    except (ValueError, RecursionError):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "The body is not JSON.") from None
-    if not isinstance(document, dict) or document.keys() != {key}:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f'Expected a JSON object with "{key}" and nothing else.')
+    expected = f'Expected a JSON object with "{key}" and nothing else.'
+    document = json_object(expected)
+    if document.keys() != {key}:
+        raise Refusal(HTTPStatus.BAD_REQUEST, expected)
     return document[key]
 
 

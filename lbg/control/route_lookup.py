@@ -1,4 +1,4 @@
-"""What the admin API tells about routes: all of them, and what would become of a request."""
+"""What the admin API tells about routes: what would become of a request."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_route_lookup(app: Flask, explainer: Explainer) -> None:
-    """Register the paths."""
-
-    @app.get("/api/v1/routes")
-    def show_routes() -> Response:
-        return jsonify(explainer.routes())
+    """Register the path."""
 
     @app.get("/api/v1/route")
     def show_route() -> Response:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import HTTPException
 
 from lbg import __version__
 from lbg.config.problems import shown
+from lbg.control.dashboard import add_dashboard
 from lbg.control.endpoint_actions import add_endpoint_actions
 from lbg.control.event_stream import TooManyReaders
 from lbg.control.problem import problem
@@ -53,12 +55,13 @@ def make_flask(
     _add_documents(app, status, documents)
     _add_events(app, streams)
     add_endpoint_actions(app, documents, changes)
+    add_dashboard(app)
     _add_errors(app)
     return app
 
 
 def _never_stored(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
@@ -135,3 +138,11 @@ def _add_errors(app: Flask) -> None:
         response = problem(405, "Method Not Allowed", f"This path takes {allowed}.")
         response.headers["Allow"] = allowed
         return response
+
+    @app.errorhandler(HTTPException)
+    def other(error: HTTPException) -> Response:
+        return problem(error.code or 500, error.name, error.description or error.name)
+
+    @app.errorhandler(500)
+    def failed(_: Exception) -> Response:  # which Flask has logged
+        return problem(500, "Internal Server Error", "lbg has failed to answer; its log says why.")

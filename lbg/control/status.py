@@ -38,10 +38,10 @@ class Status:
         roles = [list(Role)[role] for _, _, role, _ in self._cells.workers()]
         if roles and not any("public" in role.listeners for role in roles):
             return "No proxy worker has started yet."
-        if self._cells.view[Header.CHECKED] == self._snapshot.generation:
+        if self._cells.view[Header.CHECKED]:  # by this configuration, or by one before
             return ""
         checked, to_check = self._documents.first_round()
-        if checked == to_check:  # a reload that brought no new endpoint
+        if checked == to_check:
             return ""
         return f"The first round of health checks is not over: {checked} of {to_check} endpoints checked."
 

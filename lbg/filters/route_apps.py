@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import mimetypes
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lbg.config.route_fields import page_content
 from lbg.filters.chain import chain_of
@@ -21,8 +22,9 @@ from lbg.routing.rewrite import Rewrite
 from lbg.routing.split import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
+    from lbg.config.filters import FilterConfig
     from lbg.config.routes import RouteConfig
     from lbg.filters.tools import Environ, StartResponse
     from lbg.proxy.local_replies import LocalReplies
@@ -34,31 +36,58 @@ if TYPE_CHECKING:
 log = logging.getLogger("lbg.proxy")
 
 
+App = Callable[[dict[str, Any], Any], "Iterable[bytes]"]
+
+
+class _Inner:
+    """What a chain of filters ends in, which another configuration may change while the chain stays."""
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+
 @dataclass(frozen=True, slots=True)
+class _Chain:
+    """The filters of a route, and what they were made of: their configuration and the pools they ask."""
+
+    filters: tuple[FilterConfig, ...]
+    pools: tuple[Pool, ...]
+    app: App
+    inner: _Inner
+
+
 class RouteApps:
     """Makes the application of each route out of what they share.
 
-    `hash_keys` has for each pool by what its policy tells requests apart, None when it does not.
+    Filters that another configuration leaves as they were stay as they are: those of the user may remember
+    things.
     """
 
-    pools: Mapping[str, Pool]
-    hash_keys: Mapping[str, str | None]
-    heads: HeadBuilder
-    replies: LocalReplies
-    buckets: Buckets
+    def __init__(self, heads: HeadBuilder, replies: LocalReplies, buckets: Buckets) -> None:
+        self._heads = heads
+        self._replies = replies
+        self._buckets = buckets
+        self._pools: Mapping[str, Pool] = {}
+        self._chains: dict[str, _Chain] = {}
 
     def make(
-        self, routes: Iterable[Route]
-    ) -> dict[Route, Callable[[Environ, StartResponse], Iterable[bytes]]]:
-        """Return the application of each of `routes`."""
-        upstreams = {
-            name: Upstream(pool, self._key(self.hash_keys[name])) for name, pool in self.pools.items()
-        }
-        return {route: self._app(route, upstreams) for route in routes}
+        self, routes: Iterable[Route], pools: Mapping[str, Pool], hash_keys: Mapping[str, str | None]
+    ) -> dict[Route, App]:
+        """Return the application of each of `routes`.
 
-    def _app(
-        self, route: Route, upstreams: Mapping[str, Upstream]
-    ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+        `hash_keys` has for each pool by what its policy tells requests apart, None when it does not.
+        """
+        self._pools = pools
+        upstreams = {name: Upstream(pool, self._key(hash_keys[name])) for name, pool in pools.items()}
+        before, self._chains = self._chains, {}
+        return {route: self._app(route, upstreams, before.get(route.name)) for route in routes}
+
+    def _app(self, route: Route, upstreams: Mapping[str, Upstream], before: _Chain | None) -> App:
         config = route.config
         app = self._action(route, upstreams)
         if config.maintenance is not None:
@@ -67,7 +96,22 @@ class RouteApps:
             app = Maintenance(app, config.maintenance, _page(name))
         if app is None:
             raise ValueError(f"route {route.name} leads nowhere")
-        return chain_of(config.filters, app, lambda index: self._tools(route, index))
+        return self._filtered(route, app, before) if config.filters else app
+
+    def _filtered(self, route: Route, app: App, before: _Chain | None) -> App:
+        filters = route.config.filters
+        asked = tuple(
+            self._pools[name] for one in filters if (name := getattr(one, "pool", None)) is not None
+        )
+        if before is not None and (before.filters, before.pools) == (filters, asked):
+            before.inner.app = app
+            chain = before
+        else:
+            inner = _Inner(app)
+            made = chain_of(filters, inner, lambda index: self._tools(route, index))
+            chain = _Chain(filters, asked, made, inner)
+        self._chains[route.name] = chain
+        return chain.app
 
     def _action(
         self, route: Route, upstreams: Mapping[str, Upstream]
@@ -80,7 +124,7 @@ class RouteApps:
         choose = _choose(config, self._key(config.split_key)) if config.split else config.pool
         if choose is None:
             return None
-        return Forwarder(upstreams, choose, self.heads, self.replies, Rewrite.of(config))
+        return Forwarder(upstreams, choose, self._heads, self._replies, Rewrite.of(config))
 
     def _key(self, spec: str | None) -> Callable[[Environ], bytes | None] | None:
         if spec is None:
@@ -95,12 +139,12 @@ class RouteApps:
         return Tools(
             name=filter_name(route, index),
             route=route.name,
-            reply=self.replies.reply,
+            reply=self._replies.reply,
             send=forward,
-            pools=self.pools,
-            heads=self.heads,
-            clients=self.replies.clients,
-            buckets=self.buckets,
+            pools=self._pools,
+            heads=self._heads,
+            clients=self._replies.clients,
+            buckets=self._buckets,
         )
 
 

@@ -35,7 +35,7 @@ class Fallback:
         self._writer = writer
         self._alone = False
         self._members: dict[int, tuple[Pool, Endpoint, PassiveDetection]] = {}
-        self._passive: list[PassiveDetection] = []
+        self._guarded: dict[Pool, PassiveDetection] = {}
         self._since = 0  # ns; 0 while this process does not serve, or ends
 
     def __repr__(self) -> str:
@@ -50,19 +50,26 @@ class Fallback:
         self._since = 0
 
     def guard(self, pools: Iterable[tuple[Pool, OutlierConfig]]) -> None:
-        """Care for these pools; called once, when they are made."""
+        """Care for these pools and no others; for one that was there before, nothing changes."""
+        before, self._guarded = self._guarded, {}
+        self._members = {}
         for pool, config in pools:
-            passive = PassiveDetection(config, [endpoint.slot for endpoint in pool.endpoints], self._cells)
-            self._passive.append(passive)
+            passive = before.get(pool)
+            if passive is None:
+                passive = PassiveDetection(config, [one.slot for one in pool.endpoints], self._cells)
+                for endpoint in pool.endpoints:
+                    endpoint.ejected_here = False
+            self._guarded[pool] = passive
             for endpoint in pool.endpoints:
                 self._members[endpoint.slot] = pool, endpoint, passive
 
     def report(self, endpoint: int, kind: Kind) -> None:
         """Tell of a failure of the endpoint in a slot."""
         told = self._writer.report(endpoint, kind)
-        if not self._alone or kind not in _FAILURES:
+        member = self._members.get(endpoint)
+        if not self._alone or kind not in _FAILURES or member is None:
             return
-        pool, ejected, passive = self._members[endpoint]
+        pool, ejected, passive = member
         if ejected.admin is Admin.MAINT:
             return
         now = monotonic()
@@ -99,7 +106,7 @@ class Fallback:
                 self._set(endpoint, pool, now, ejected_here=False)
 
     def _let_back(self, now: float) -> None:
-        for passive in self._passive:
+        for passive in self._guarded.values():
             passive.look()
             for slot in passive.outlier.tick(now):
                 pool, endpoint, _ = self._members[slot]

@@ -20,7 +20,7 @@ from lbg.state.layout import Admin, Cause, Ejection, Header, Health, HealthField
 from lbg.state.reports import ReportReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from lbg.config.pools import EndpointConfig, PoolConfig
     from lbg.health.events import EventLog
@@ -85,20 +85,63 @@ class Monitor:
         self._unchecked: set[int] = set()
         self._passive: list[PassiveDetection] = []
         self._watched: dict[int, Watched] = {}
+        self._watch()
+
+    def _watch(self) -> None:
+        """Watch the endpoints of the configuration; go on with those that were watched just so."""
+        before, self._watched, self._passive = self._watched, {}, []
         self._usable = UsableSlots(self._watched)
-        published, cells = self._published, self._cells
+        published = self._published
         for name, pool in published.snapshot.config.pools.items():
-            slots = {
-                endpoint.url: published.slots[identity(name, endpoint.address.text)]
-                for endpoint in pool.endpoints
-            }
-            passive = PassiveDetection(pool.outlier, slots.values(), cells)
-            self._passive.append(passive)
-            common = WatchedPool(name, pool, passive)
-            for endpoint in pool.endpoints:
-                slot = slots[endpoint.url]
-                probe = self._make_probe(endpoint, pool)
-                self._watched[slot] = Watched(common, endpoint, probe, cells, slot)
+            slots = [published.slots[identity(name, one.address.text)] for one in pool.endpoints]
+            common = self._common(name, pool, slots, before)
+            self._passive.append(common.passive)
+            for endpoint, slot in zip(pool.endpoints, slots, strict=True):
+                watched = before.get(slot)
+                if watched is None or not watched.is_like(common, endpoint):
+                    probe = self._make_probe(endpoint, pool)
+                    watched = Watched(common, endpoint, probe, self._cells, slot)
+                watched.pool, watched.weight = common, endpoint.weight
+                self._watched[slot] = watched
+
+    def _common(
+        self, name: str, pool: PoolConfig, slots: list[int], before: dict[int, Watched]
+    ) -> WatchedPool:
+        """Return what the endpoints of a pool have in common: what it was, as far as that fits."""
+        known = before.get(slots[0])
+        passive = None
+        if known is not None and known.pool.is_of(name, pool.outlier, slots):
+            passive = known.pool.passive
+        return WatchedPool(name, pool, passive or PassiveDetection(pool.outlier, slots, self._cells))
+
+    def adopt(self, published: Published) -> None:
+        """Watch by another configuration from now on; what is the same in both goes on."""
+        with self._deciding:
+            before = self._published
+            if published.snapshot.generation == before.snapshot.generation:
+                return
+            self._published = published
+            watched, known = self._watched, set(self._passive)
+            self._watch()
+            if not self._in_charge:
+                return
+            self._unchecked &= set(self._watched)
+            self._adopt(
+                one
+                for slot, one in self._watched.items()
+                if watched.get(slot) is not one or one.pool.passive not in known
+            )
+            self._tell_of_changes(before, watched)
+
+    def _tell_of_changes(self, before: Published, watched: dict[int, Watched]) -> None:
+        pools = before.snapshot.config.pools
+        for slot, one in self._watched.items():
+            if not (slot in watched and watched[slot].is_at(one)):
+                # It gets its share slowly where others are warm, but nobody waits for a pool that is new.
+                self._transitions.added(one, ramp=one.pool.name in pools)
+        for slot, one in watched.items():
+            if not (slot in self._watched and self._watched[slot].is_at(one)):
+                self._transitions.removed(one)
 
     def __repr__(self) -> str:
         return f"<Monitor of {len(self._watched)} endpoints, {self._running} checks under way>"
@@ -119,6 +162,11 @@ class Monitor:
             self._lock.release()
         self._events.close()
 
+    @property
+    def in_charge(self) -> bool:
+        """Whether this process writes the rows."""
+        return self._in_charge and not self._stopping.is_set()
+
     def set_admin(self, slot: int, admin: Admin) -> None:
         """Put the endpoint in `slot` into another state, as an operator wants it. Raises NotInCharge."""
         with self._deciding:
@@ -138,7 +186,7 @@ class Monitor:
                 self._transitions.to_weight(watched, weight)
 
     def _commanded(self, slot: int) -> Watched:
-        if not self._in_charge or self._stopping.is_set():
+        if not self.in_charge:
             raise NotInCharge
         return self._watched[slot]
 
@@ -171,13 +219,14 @@ class Monitor:
 
     def _take_over(self) -> ReportReader:
         self._events.open_for_writing()
-        self._adopt()
+        self._adopt(self._watched.values())
         self._in_charge = True
         return ReportReader(self._cells)
 
-    def _adopt(self) -> None:
+    def _adopt(self, newly_watched: Iterable[Watched]) -> None:
+        """Go on from what the rows say."""
         now = monotonic_ns()
-        for watched in self._watched.values():
+        for watched in newly_watched:
             watched.adopt(now)
             row = watched.row
             watched.pool.passive.outlier.restore(
@@ -262,6 +311,8 @@ class Monitor:
     def _conclude(self, watched: Watched, result: ProbeResult) -> None:
         """Take in the result of a check."""
         self._running -= 1
+        if self._watched.get(watched.slot) is not watched:
+            return  # another configuration checks it otherwise, or not at all
         row, now = watched.row, monotonic()
         if not result.made:
             self._complain(result.text, now)

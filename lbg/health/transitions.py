@@ -34,6 +34,8 @@ _LOGGED: Final = {
     "draining": (logging.INFO, "DRAINING"),
     "maint": (logging.INFO, "MAINT"),
     "weight": (logging.INFO, "WEIGHT"),
+    "added": (logging.INFO, "ADDED"),
+    "removed": (logging.INFO, "REMOVED"),
 }
 _UNITS: Final = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -119,6 +121,17 @@ class Transitions:
         watched.row[HealthField.WEIGHT] = 0 if weight == watched.weight else weight
         text = f"{weight}, as configured" if weight == watched.weight else str(weight)
         self._tell(watched, "weight", f"{text}, was {before}", "", 0.0)
+
+    def added(self, watched: Watched, *, ramp: bool) -> None:
+        """Tell that the endpoint is in the configuration now; with `ramp` it gets its share slowly."""
+        if ramp:
+            self._ramp(watched)
+        self._tell(watched, "added", f"weight {watched.weight_in_force}", "", 0.0)
+
+    def removed(self, watched: Watched) -> None:
+        """Tell that the endpoint is in the configuration no more."""
+        in_flight = self._cells.total(watched.slot, Field.IN_FLIGHT)
+        self._tell(watched, "removed", f"{in_flight} in flight", "", 0.0)
 
     def _ramp(self, watched: Watched) -> None:
         if watched.pool.config.slow_start:

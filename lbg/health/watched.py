@@ -12,9 +12,9 @@ from lbg.state.health_row import HealthRow
 from lbg.state.layout import RESPONSES, Admin, Field, Health, HealthField
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from lbg.config.pools import EndpointConfig, PoolConfig
+    from lbg.config.pools import EndpointConfig, OutlierConfig, PoolConfig
     from lbg.health.passive import PassiveDetection
     from lbg.health.probe import Probe, ProbeResult
     from lbg.state.cells import Cells
@@ -31,6 +31,10 @@ class WatchedPool:
     name: str
     config: PoolConfig
     passive: PassiveDetection
+
+    def is_of(self, name: str, outlier: OutlierConfig, slots: Sequence[int]) -> bool:
+        """Return whether the passive detection is of this pool with this configuration."""
+        return self.name == name and self.config.outlier == outlier and self.passive.slots == tuple(slots)
 
 
 class Watched:
@@ -58,6 +62,16 @@ class Watched:
 
     def __repr__(self) -> str:
         return f"<Watched {self.pool.name} {self.url} {self.row!r} due={self.due:.1f}>"
+
+    def is_at(self, other: Watched) -> bool:
+        """Return whether both are the same endpoint of the same pool."""
+        return (self.pool.name, self.url) == (other.pool.name, other.url)
+
+    def is_like(self, pool: WatchedPool, endpoint: EndpointConfig) -> bool:
+        """Return whether that endpoint of that pool is checked just as this one is."""
+        mine, other = self.pool.config, pool.config
+        checks = (mine.health, mine.tls, mine.host) == (other.health, other.tls, other.host)
+        return checks and self.pool.name == pool.name and self.url == endpoint.url
 
     def adopt(self, now: int) -> None:
         """Go on from what the row says: another control worker may have written it. `now` is in ns."""

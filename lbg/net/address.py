@@ -223,3 +223,13 @@ def _socket_path(text: str) -> str:
             f"expected a socket path of at most {MAX_SOCKET_PATH} bytes, got {len(path.encode())}"
         )
     return path
+
+
+def canonical_endpoint(text: str) -> str | None:
+    """Return the canonical address for what a person calls an endpoint, None when it is no address."""
+    try:
+        return parse_endpoint_url(
+            text if "://" in text or text.startswith("unix:") else f"http://{text}"
+        ).text
+    except ValueError:
+        return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lbg.errors import LocalReply, RequestError, UpstreamError
+from greenlet import GreenletExit
+
+from lbg.errors import ClientGone, LocalReply, RequestError, UpstreamError
 from lbg.upstream.pool import Busy, NoEndpoint
 from lbg.upstream.retry import GiveUp, Retry
 
@@ -23,6 +25,7 @@ _TOLD = {
     "dns_failure": "The name of the backend could not be resolved.",
     "connect_refused": "The backend refused the connection.",
     "connect_timeout": "The backend did not accept the connection in time.",
+    "tls_error": "No secure connection to the backend could be made.",
     "upstream_reset": "The backend closed the connection without an answer.",
     "upstream_reset_reused": "The backend closed the connection without an answer.",
     "response_timeout": "The backend did not answer in time.",
@@ -46,7 +49,7 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
         while True:
             try:
                 lease = again or _acquire(pool, tried, request, record, wait=kept is None)
-                exchange = lease.exchange(request, fresh=fresh)
+                exchange = _exchange(lease, request, record, fresh=fresh)
             except NoEndpoint as none:
                 cause = _no_endpoint(record, none)
             except RequestError:
@@ -72,12 +75,13 @@ def forward(request: UpstreamRequest, pool: Pool, record: Record) -> Exchange:
                 tried.append(lease.endpoint)
                 decision = _after_status(request, pool, tried)
                 if isinstance(decision, GiveUp):
-                    record.gave_up = decision.why
+                    record.gave_up, record.candidates = decision.why, pool.candidates(tried)
                     return exchange
                 kept = _put_aside(exchange, kept, lease, record)
                 again, fresh = None, False
                 _prepare(request, tried, free=False)
                 continue
+            record.candidates = pool.candidates(tried)
             if kept is None:
                 raise cause
             exchange, kept = kept, None
@@ -107,6 +111,17 @@ def _acquire(
     if pool.failing_open:
         record.failed_open = True
     return lease
+
+
+def _exchange(lease: Lease, request: UpstreamRequest, record: Record, *, fresh: bool) -> Exchange:
+    """Return the exchange on `lease`, and note where the request was when nobody waits for it any longer."""
+    if record.trace_context is not None:
+        request.trace = record.trace_context.lines(len(record.attempts))
+    try:
+        return lease.exchange(request, fresh=fresh)
+    except (ClientGone, GreenletExit):
+        record.endpoint = lease.endpoint
+        raise
 
 
 def _bind(sticky: StickyCookies, request: UpstreamRequest, record: Record, exchange: Exchange) -> None:

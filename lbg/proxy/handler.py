@@ -17,12 +17,14 @@ from lbg.proxy.forwarder import ALLOW, Forwarder
 from lbg.proxy.observed import Observed
 from lbg.proxy.record import Record
 from lbg.routing.lookup import find_route
+from lbg.telemetry.ending import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lbg.proxy.local_replies import LocalReplies
     from lbg.routing.table import Route, RouteTable
+    from lbg.telemetry.trace_context import TraceContext
 
 Environ = dict[str, Any]
 StartResponse = Any
@@ -46,10 +48,15 @@ class ProxyHandler:
         replies: LocalReplies,
         observers: Sequence[Observer] = (),
         begun: Callable[[Route], None] | None = None,
+        trace: Callable[[Environ], TraceContext] | None = None,
     ) -> None:
-        """`observers` are told of each request once its response is over, `begun` when it has its route."""
+        """`observers` are told of each request once its response is over, `begun` when it has its route.
+
+        `trace` begins the part of lbg in its trace, if there is to be one.
+        """
         self._observers = tuple(observers)
         self._begun = begun
+        self._trace = trace
         self._table = table
         self._apps = apps
         self._replies = replies
@@ -71,6 +78,8 @@ class ProxyHandler:
                 return Observed.call(self.handle, environ, start_response)
             environ["lbg.finished"] = self._finished
         record = environ["lbg.exchange"] = Record(next(self._ids))
+        if self._trace is not None:
+            record.trace_context = self._trace(environ)
         try:
             route = record.route = self._route(environ, record)
             if self._begun is not None:
@@ -86,6 +95,8 @@ class ProxyHandler:
     def _finished(self, environ: Environ, status: int, sent: int) -> None:
         """Tell the observers; `sent` are the bytes of the response's body. Called by the server."""
         record: Record = environ["lbg.exchange"]
+        if not status or "lbg.cut" in environ or "lbg.fault" in environ:
+            status, record.reason = ending(environ, status)
         now = monotonic()
         attempts = record.attempts
         if attempts:

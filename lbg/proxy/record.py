@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lbg.errors import Reason, UpstreamError
     from lbg.routing.table import Route
+    from lbg.telemetry.trace_context import TraceContext
+    from lbg.upstream.candidates import Candidate
     from lbg.upstream.endpoint import Endpoint
     from lbg.upstream.lease import Lease
     from lbg.upstream.pool import Pool
@@ -45,7 +47,9 @@ class Record:
     `client` is its address and `scheme` how it came, as trusted proxies tell it, and `path` the path that
     routing looked at; they are there for filters and actions, and not where a request goes straight to
     the only pool. `switched` tells that it speaks another protocol now. `began` is when it came
-    (CLOCK_MONOTONIC), `queued` the seconds it waited for an endpoint.
+    (CLOCK_MONOTONIC), `queued` the seconds it waited for an endpoint. `detail` is what a local reply told the
+    client, `candidates` are the endpoints as they were when it was decided that there is no further try.
+    `trace_context` is the part of lbg in a trace, None where it takes no part.
     Most requests set few of these: class defaults make the rest free.
     """
 
@@ -65,6 +69,9 @@ class Record:
     attempts: tuple[Attempt, ...] = ()
     lease: Lease | None = None
     queued = 0.0
+    detail = ""
+    candidates: tuple[Candidate, ...] = ()
+    trace_context: TraceContext | None = None
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,9 @@ log = logging.getLogger("lbg.server")
 _READ: Final = 16384
 _LINGER_TIME: Final = 2.0  # seconds a closing connection still takes bytes, so that our answer arrives
 _LINGER_READ: Final = 65536
+
+
+_SOON: Final = (("Retry-After", "1"),)
 
 
 class Http1Connection:
@@ -189,6 +193,7 @@ class Http1Connection:
         except LbgError as error:
             if isinstance(error, RequestError) and not response.begun:
                 environ["lbg.fault"] = error
+                self._environ = environ
                 raise
             environ["lbg.cut"] = error
             # The head is out: all that can be told is that the body is not whole.
@@ -202,10 +207,15 @@ class Http1Connection:
             if response.begun:
                 raise ClientGone("response cut short") from error
             fault = environ["lbg.fault"] = RequestError("internal", "The application failed.")
+            self._environ = environ  # the connection ends; this knows the id of the request
             raise fault from error
         except gevent.GreenletExit as error:  # the grace period of a stop is over
-            environ["lbg.cut"] = error
-            raise
+            if response.begun or self._client.taken:
+                environ["lbg.cut"] = error
+                raise
+            fault = environ["lbg.fault"] = RequestError("shutdown", "lbg is stopping.", headers=_SOON)
+            self._environ = environ
+            raise fault from error
         finally:
             close = getattr(result, "close", None)
             if close is not None:
@@ -232,10 +242,13 @@ class Http1Connection:
 
     def _refuse(self, fault: LocalReply) -> None:
         """Answer in place of the application, and close."""
+        environ = self._environ
+        record = environ.get("lbg.exchange")
+        request_id = environ["lbg.request_id"] = _new_id() if record is None else record.request_id
         if not self._reached:
             for tell in self._service.on_refusal:
-                tell(fault, self._environ)
-        reply = make_reply(fault, "", "")
+                tell(fault, environ)
+        reply = make_reply(fault, "", request_id)
         head = [f"HTTP/1.1 {reply.status}\r\n", self._service.date, "Connection: close\r\n"]
         head += [f"{name}: {value}\r\n" for name, value in reply.headers]
         self.stream.send("".join([*head, "\r\n"]).encode("latin-1") + reply.body)
@@ -266,3 +279,8 @@ class Http1Connection:
         ends = monotonic() + _LINGER_TIME
         while self.stream.recv(_LINGER_READ) and monotonic() < ends:
             pass
+
+
+def _new_id() -> str:
+    """Return an id for a request that never reached the application, which gives the others theirs."""
+    return os.urandom(10).hex()

@@ -23,6 +23,7 @@ from lbg.server.state_directory import StateDirectory, explain
 from lbg.server.summary import summary, totals
 from lbg.state.directory import Unusable
 from lbg.state.layout import NoSlot
+from lbg.state.publication import Unpublished
 
 if TYPE_CHECKING:
     from lbg.config.load import Loaded
@@ -68,7 +69,7 @@ class Master:
             config = self._with_addresses_in_force(loaded.config)
             if self._state is not None:
                 self._state.publish(config, loaded.source)
-        except (ConfigError, NoSlot, Unusable, OSError, ValueError) as error:
+        except (ConfigError, NoSlot, Unusable, Unpublished, OSError, ValueError) as error:
             reason = explain(error, "the state directory")
             if self._loaded is None:
                 _exit(reason)
@@ -191,6 +192,7 @@ class Master:
 
     def on_exit(self, server: Any) -> None:  # noqa: ARG002
         """Print the summary and let go of the state directory."""
+        self.state.refresh()
         try:
             text = summary(self.state.published, self.state.cells, self._totals)
             print(text, file=sys.stderr, flush=True)

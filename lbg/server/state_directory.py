@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lbg.config.snapshot import Snapshot
+from lbg.config.amendments import Amendments
+from lbg.config.problems import ConfigError
 from lbg.routing.limits_in_force import LimitsInForce
-from lbg.state import bucket_file, directory, series_file
+from lbg.state import bucket_file, directory, series_file, trace_file
 from lbg.state.bucket_memory import BucketMemory
 from lbg.state.cell_file import FILE
 from lbg.state.cells import Cells
 from lbg.state.directory import Claim, Unusable
-from lbg.state.document import Published, decode_slots, encode
+from lbg.state.document import Published, decode, decode_amendments, decode_slots, encode
 from lbg.state.layout import (
-    ENDPOINT_SLOTS,
-    POOL_SLOTS,
     WORKER_SLOTS,
     Header,
-    NoSlot,
     WorkerField,
-    assign_slots,
-    identity,
     worker_row,
 )
 from lbg.state.lock import FileLock
+from lbg.state.publication import Publication, Unpublished
 from lbg.state.series import Series
 from lbg.state.state_file import Damaged
+from lbg.state.trace_memory import TraceMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, MutableMapping
+    from collections.abc import Collection, Container, MutableMapping
 
     from lbg.config.schema import Config
 
@@ -39,8 +38,6 @@ log = logging.getLogger("lbg.master")
 
 NO_SLOT: Final = -1  # of a worker that is not even listed
 _HANDOVER: Final = "LBG_STATE_HANDOVER"  # at USR2: the descriptor of the lock, and 1 for a fresh directory
-
-Slots = tuple[dict[str, int], dict[str, int]]  # of endpoints, of pools
 
 
 class StateDirectory:
@@ -55,11 +52,20 @@ class StateDirectory:
         self._readable = self._shared = True  # by the worker that is forked next
         self._detached = False
         self.path = claim.path
-        self.cells, self._slots = _adopt(claim.path)
+        self.cells = _adopt(claim.path)
         self._buckets = _adopt_buckets(claim.path)
         self.series = _adopt_series(claim.path)
+        self._traces = _adopt_traces(claim.path)
+        self._untraced = False  # a worker, for want of room
         self.taken_slots(())
-        self.published = self._publish(config, source)
+        self._published: Published | None = None
+        self._publish(config, source)
+
+    @property
+    def published(self) -> Published:
+        """What workers find that start now."""
+        assert self._published is not None
+        return self._published
 
     def __repr__(self) -> str:
         return f"<StateDirectory {self.path} {self.cells}>"
@@ -94,36 +100,43 @@ class StateDirectory:
             return cls(claim, config, source)
         except BaseException as error:
             claim.give_up()
-            if isinstance(error, (OSError, Damaged)):
+            if isinstance(error, (OSError, Damaged, Unpublished)):
                 raise Unusable(explain(error, claim.path)) from error
             raise
 
     def publish(self, config: Config, source: str) -> None:
-        """Give `config` to the workers that start from now on.
+        """Give `config` to all workers, those that run and those that start from now on.
 
-        Raises Unusable, OSError, NoSlot, and changes nothing then.
+        Raises Unusable, Unpublished, ConfigError, OSError, NoSlot, and changes nothing then.
         """
         self._mend()
-        self.published = self._publish(config, source)
+        self._publish(config, source)
 
-    def _publish(self, config: Config, source: str) -> Published:
-        known, known_pools = self._slots
-        pools = config.pools
-        endpoints = (identity(name, each.address.text) for name in pools for each in pools[name].endpoints)
-        slots = _assign("endpoints", known, endpoints, ENDPOINT_SLOTS)
-        pool_slots = _assign("pools", known_pools, pools, POOL_SLOTS)
-        generation = self.cells.view[Header.GENERATION] + 1
-        published = Published(Snapshot.of(config, generation, source), slots, pool_slots)
-        directory.publish(self.path, encode(published))
-        for slot in _given_away(known, slots):
-            self.cells.clear_endpoint(slot)
-        for slot in _given_away(known_pools, pool_slots):
-            self.cells.clear_pool(slot)
-        self.cells.view[Header.GENERATION] = generation
+    def _publish(self, config: Config, source: str) -> None:
+        publication = Publication(self.path, self.cells)
+        self._published = publication.publish(source, partial(self._amended, config), self._published)
         self.series.note_load(loaded=True)
-        self._slots = slots, pool_slots
         self._make_room(config)
-        return published
+
+    def _amended(self, config: Config, amendments: Amendments) -> tuple[Config, Amendments]:
+        """Return `config` with what was added and removed at run time: it outlives reloads and restarts."""
+        amendments = amendments.settled(config)
+        try:
+            return amendments.amended(config), amendments
+        except ConfigError as error:
+            if self._published is not None:
+                raise
+            log.warning("what was added or removed at run time is forgotten: %s", error)
+            return config, Amendments()
+
+    def refresh(self) -> None:
+        """See what was published since: workers do so, too."""
+        if self.cells.view[Header.GENERATION] == self.published.snapshot.generation:
+            return
+        try:
+            self._published = decode(directory.read(self.path))
+        except (OSError, ValueError) as error:
+            log.debug("no newer configuration: %s", explain(error, self.path))
 
     def _make_room(self, config: Config) -> None:
         """Take the disk space that limits need before any worker starts: all workers share them, or none."""
@@ -152,7 +165,7 @@ class StateDirectory:
             self._detached = True  # workers inherit the mapping
             log.warning("%s is gone: health and counters are in memory only", self.path / FILE)
         try:
-            self._slots = _read_slots(self.path)  # during a USR2 also those that the other master gave away
+            _read_slots(self.path)
         except (Damaged, OSError) as error:
             log.warning("the directory document is written again: %s", explain(error, self.path))
             directory.publish(self.path, encode(self.published))
@@ -185,7 +198,18 @@ class StateDirectory:
             log.error("the next worker counts and checks for itself: %s", explain(error, self.path))  # noqa: TRY400
             return max({*range(WORKER_SLOTS)}.difference(taken), default=NO_SLOT)
         self._shared = True
+        self._make_room_for_traces(slot)
         return slot
+
+    def _make_room_for_traces(self, slot: int) -> None:
+        try:
+            self._traces.reserve(slot)
+        except OSError as error:
+            if not self._untraced:
+                log.error("workers keep no traces, there is no room: %s", explain(error, self.path))  # noqa: TRY400
+            self._untraced = True
+        else:
+            self._untraced = False
 
     def enter(self, slot: int, role: int, generation: int) -> None:
         """In a new worker: leave the lock to the master, register, tell the application what is shared."""
@@ -237,15 +261,17 @@ def _handed_over(environ: MutableMapping[str, str]) -> Claim | None:
     return None if lock is None else Claim(path, lock, fresh=bool(fresh))
 
 
-def _adopt(path: Path) -> tuple[Cells, Slots]:
-    """Return the cells in `path` and whose slots they are, both new when one of them cannot be trusted."""
+def _adopt(path: Path) -> Cells:
+    """Return the cells in `path`, new ones when they, or whose slots they are, cannot be trusted."""
     try:
-        return Cells.open(path), _read_slots(path)
+        _read_slots(path)
+        return Cells.open(path)
     except (Damaged, OSError) as error:
         if any(os.path.lexists(path / name) for name in (FILE, directory.DOCUMENT)):
             log.warning("health and counters begin anew: %s", explain(error, path))
+    (path / directory.DOCUMENT).unlink(missing_ok=True)
     Cells.create(path)
-    return Cells.open(path), ({}, {})
+    return Cells.open(path)
 
 
 def _adopt_buckets(path: Path) -> BucketMemory:
@@ -270,22 +296,25 @@ def _adopt_series(path: Path) -> Series:
     return Series.open(path)
 
 
-def _read_slots(path: Path) -> Slots:
+def _adopt_traces(path: Path) -> TraceMemory:
+    """Return the traces in `path`, new ones when they cannot be trusted."""
     try:
-        return decode_slots(directory.read(path))
+        return TraceMemory.open(path)
+    except (Damaged, OSError) as error:
+        if os.path.lexists(path / trace_file.FILE):
+            log.warning("traces begin anew: %s", explain(error, path))
+    TraceMemory.create(path)
+    return TraceMemory.open(path)
+
+
+def _read_slots(path: Path) -> None:
+    """Raise Damaged, or OSError, when the document in `path` does not tell whose slots are whose."""
+    try:
+        document = directory.read(path)
+        decode_slots(document)
+        decode_amendments(document)
     except ValueError as error:
         raise Damaged(f"{path / directory.DOCUMENT} is damaged: {error}") from error
-
-
-def _assign(what: str, previous: Mapping[str, int], wanted: Iterable[str], limit: int) -> dict[str, int]:
-    try:
-        return assign_slots(previous, wanted, limit)
-    except NoSlot as error:
-        raise NoSlot(f"{what}: {error}") from error
-
-
-def _given_away(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[int]:
-    return (slot for name, slot in after.items() if before.get(name) != slot)
 
 
 def explain(error: Exception, where: Path | str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from lbg.config.amendments import Amendments
 from lbg.config.snapshot import Snapshot, from_document, to_document
 from lbg.state.layout import ENDPOINT_SLOTS, POOL_SLOTS
 
@@ -13,18 +14,25 @@ from lbg.state.layout import ENDPOINT_SLOTS, POOL_SLOTS
 class Published:
     """A snapshot as the master hands it to the workers.
 
-    `slots` maps `pool/address` to the slot of an endpoint, `pool_slots` the name of a pool to its own.
+    `slots` maps `pool/address` to the slot of an endpoint, `pool_slots` the name of a pool to its own;
+    the snapshot has the `amendments` in it.
     """
 
     snapshot: Snapshot
     slots: dict[str, int]
     pool_slots: dict[str, int] = field(default_factory=dict)
+    amendments: Amendments = field(default_factory=Amendments)
 
 
 def encode(published: Published) -> bytes:
     """Return the document for `published`."""
     snapshot = json.loads(to_document(published.snapshot))
-    content = {"snapshot": snapshot, "slots": published.slots, "pool_slots": published.pool_slots}
+    content = {
+        "snapshot": snapshot,
+        "slots": published.slots,
+        "pool_slots": published.pool_slots,
+        "amendments": published.amendments.model_dump(mode="json"),
+    }
     return json.dumps(content).encode()
 
 
@@ -35,7 +43,7 @@ def decode(document: bytes) -> Published:
         snapshot = from_document(json.dumps(json.loads(document)["snapshot"]).encode())
     except (KeyError, TypeError) as error:
         raise ValueError("the directory document is incomplete") from error
-    return Published(snapshot, slots, pool_slots)
+    return Published(snapshot, slots, pool_slots, decode_amendments(document))
 
 
 def decode_slots(document: bytes) -> tuple[dict[str, int], dict[str, int]]:
@@ -48,6 +56,14 @@ def decode_slots(document: bytes) -> tuple[dict[str, int], dict[str, int]]:
         return _checked(content["slots"], ENDPOINT_SLOTS), _checked(content["pool_slots"], POOL_SLOTS)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("the directory document is incomplete") from error
+
+
+def decode_amendments(document: bytes) -> Amendments:
+    """Return what was added and removed at run time, nothing when the document is of a version without.
+
+    Raises ValueError when it is damaged.
+    """
+    return Amendments.model_validate(json.loads(document).get("amendments", {}))
 
 
 def _checked(slots: dict[str, int], limit: int) -> dict[str, int]:

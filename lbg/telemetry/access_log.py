@@ -13,11 +13,11 @@ import gevent
 from gevent.monkey import get_original
 
 from lbg.config.log_fields import logged_statuses
-from lbg.errors import REASONS, ClientGone, LocalReply, StreamTimeout, UpstreamError
 from lbg.http.replies import make_reply
 from lbg.telemetry.access_log_console import ConsoleLine
 from lbg.telemetry.access_log_entry import Entry
 from lbg.telemetry.access_log_json import JsonLine
+from lbg.telemetry.ending import ending
 from lbg.telemetry.log_target import LogTarget
 from lbg.telemetry.log_writer import LogWriter
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lbg.config.schema import LogConfig
-    from lbg.errors import Reason
+    from lbg.errors import LocalReply
     from lbg.telemetry.access_log_entry import RequestRecord
 
 log = logging.getLogger("lbg.access")
@@ -36,8 +36,6 @@ _NEVER: Final = -1.0
 # Requests whose lines are made at once: one after the other they take half of the time that each takes alone,
 # when the processor's caches are full of other things. And what 0.2 ms take, other requests wait.
 _TOGETHER: Final = 32
-_SWITCHED: Final = 101
-_INTERNAL: Final = REASONS["internal"]
 
 _poll: Final = get_original("select", "poll")
 
@@ -58,7 +56,7 @@ class AccessLog:
         line: Callable[[Entry], str],
     ) -> None:
         self._rate = config.access_sample
-        self._rates = {name: _rate(share) for name, share in shares.items() if share is not None}
+        self.adopt(shares)
         self._always = logged_statuses(config.access_always)
         self._address = address
         self._writer = writer
@@ -90,13 +88,20 @@ class AccessLog:
         """The lines that were not written: their place was full, too slow, or gone."""
         return self._writer.lost
 
+    def adopt(self, shares: Mapping[str, bool | float | None]) -> None:
+        """Go by the `access_log` of other routes from now on."""
+        self._rates = {name: _rate(share) for name, share in shares.items() if share is not None}
+
     def log(
         self, environ: dict[str, Any], record: RequestRecord, status: int, sent: int, took: float
     ) -> None:
         """Log a request that is over; `sent` are the bytes of the response's body, `took` is seconds."""
         reason = record.reason.code if record.reason is not None else ""
         if not status or "lbg.cut" in environ or "lbg.fault" in environ:
-            status, reason, sent = _ended(environ, status, sent)
+            status, cause = ending(environ, status)
+            reason = cause.code if cause is not None else ""
+            if "lbg.fault" in environ:
+                sent = len(make_reply(environ["lbg.fault"], "", record.request_id).body)
         rate = self._rate
         if self._rates and record.route is not None:
             rate = self._rates.get(record.route.name, rate)
@@ -148,34 +153,6 @@ class AccessLog:
         """Write what waits, for a second at most."""
         self._hand_over()
         self._writer.close(_FLUSH)
-
-
-def _ended(environ: dict[str, Any], status: int, sent: int) -> tuple[int, str, int]:
-    """Return status, reason and bytes of a request that did not end with the whole answer of the application.
-
-    `lbg.fault` of the environ is what the server answered in its place, `lbg.cut` why the answer was cut.
-    """
-    if "lbg.fault" in environ:
-        fault: LocalReply = environ["lbg.fault"]
-        return fault.status, fault.reason.code, len(make_reply(fault, "", "").body)
-    if "lbg.cut" in environ:
-        cause = _cause(environ["lbg.cut"])
-        return status or cause.status, cause.code, sent
-    client = environ.get("lbg.client")
-    if client is not None and client.taken:
-        return _SWITCHED, "", sent
-    return _INTERNAL.status, _INTERNAL.code, sent
-
-
-def _cause(error: BaseException) -> Reason:
-    """Return why a response was cut short."""
-    if isinstance(error, LocalReply | UpstreamError):
-        return error.reason
-    if isinstance(error, gevent.GreenletExit):
-        return REASONS["shutdown"]
-    if isinstance(error, ClientGone | StreamTimeout | OSError):
-        return REASONS["client_gone"]
-    return _INTERNAL
 
 
 def _rate(share: bool | float) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lbg.telemetry.trace_context import parent_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lbg.errors import Reason, UpstreamError
+    from lbg.telemetry.trace_context import TraceContext
 
 
 class Named(Protocol):
@@ -62,6 +65,8 @@ class RequestRecord(Protocol):
     def endpoint(self) -> Named | None: ...
     @property
     def attempts(self) -> Sequence[AttemptMade]: ...
+    @property
+    def trace_context(self) -> TraceContext | None: ...
 
 
 @dataclass(slots=True)
@@ -86,3 +91,13 @@ class Entry:
         """The path as the client sent it."""
         target: str = self.environ.get("RAW_URI", "")
         return target.partition("?")[0]
+
+    @property
+    def trace_id(self) -> str:
+        """The trace that it belongs to, by its own word where lbg takes no part; "" for none."""
+        context = self.record.trace_context
+        if context is not None:
+            return context.trace_id
+        value: str | None = self.environ.get("HTTP_TRACEPARENT")
+        parent = parent_of(value) if value is not None else None
+        return parent.trace_id if parent is not None else ""

@@ -6,7 +6,6 @@ and 24): this runs for each request.
 
 from __future__ import annotations
 
-import re
 from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final
@@ -21,10 +20,6 @@ LONGEST: Final = 4096
 
 # Characters that a value may have and attempts that are told, in steps until the line is short enough.
 _STEPS: Final = ((1024, 16), (128, 8), (16, 1), (16, 0))
-# W3C Trace Context section 3.2: version, trace id, parent id, flags; a later version may say more.
-_TRACE: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
-)
 _WORDS: Final = {None: "null", True: "true", False: "false"}
 
 # Leaves printable ASCII only: no value can forge a line or reach a terminal.
@@ -77,7 +72,7 @@ def _line(entry: Entry, now: str, longest: int, told: int) -> str:
         f'"overhead_ms":{max(0.0, took - record.queued - upstream) * 1000:.3f},'
         f'"bytes_in":{entry.received},"bytes_out":{entry.sent},'
         f'"sticky":{_WORDS[record.sticky]},"user_agent":{_text(get("HTTP_USER_AGENT"), longest)},'
-        f'"referer":{_text(get("HTTP_REFERER"), longest)},"trace_id":{_trace_id(get("HTTP_TRACEPARENT"))}}}\n'
+        f'"referer":{_text(get("HTTP_REFERER"), longest)},"trace_id":{_trace_id(entry)}}}\n'
     )
 
 
@@ -105,6 +100,6 @@ def _attempt(one: AttemptMade) -> str:
     )
 
 
-def _trace_id(parent: str | None) -> str:
-    match = _TRACE.fullmatch(parent) if parent is not None else None
-    return f'"{match[1]}"' if match else "null"
+def _trace_id(entry: Entry) -> str:
+    trace_id = entry.trace_id
+    return f'"{trace_id}"' if trace_id else "null"

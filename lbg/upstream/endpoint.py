@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lbg.balancing.latency import Latency
-    from lbg.config.pools import EndpointConfig
+    from lbg.config.pools import ConnectionsConfig, EndpointConfig
     from lbg.state.cells import Cells
     from lbg.upstream.idle import IdleConnections
     from lbg.upstream.lease import Lease
@@ -146,6 +146,18 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name} weight={self.weight}>"
+
+    def adopt(self, config: EndpointConfig, connections: ConnectionsConfig) -> None:
+        """Go by another configuration of the same address from now on, with what is there."""
+        self.weight = config.weight
+        self.max_requests = config.max_requests
+        self.backup = config.backup
+        self.idle.adopt(connections)
+
+    def retire(self) -> None:
+        """Let go of what it has: it is in no pool any more. Requests that are there go on."""
+        self.idle.end()
+        self.end_trial()
 
     @property
     def down(self) -> bool:

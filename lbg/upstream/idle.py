@@ -30,6 +30,14 @@ class IdleConnections:
         self._learned = KeepAlive()
         self._idle: list[Connection] = []
 
+    def adopt(self, config: ConnectionsConfig) -> None:
+        """Keep to other limits from now on."""
+        self._limit = config.idle
+        self._timeout = config.idle_timeout
+        self._max_requests = config.max_requests
+        while len(self._idle) > self._limit:
+            self._discard(self._idle[0])
+
     def __len__(self) -> int:
         return len(self._idle)
 
@@ -89,3 +97,8 @@ class IdleConnections:
         """Close them all."""
         while self._idle:
             self._discard(self._idle[-1])
+
+    def end(self) -> None:
+        """Close them all, and keep none from now on."""
+        self._limit = 0
+        self.close()

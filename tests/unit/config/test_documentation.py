@@ -28,7 +28,7 @@ POOLS = "".join(f'[pools.{name}]\nendpoints = ["http://a"]\n' for name in ("api"
 
 
 def tables():
-    yield from ((name, EXAMPLE[name], DEFAULTS[name]) for name in ("server", "admin", "log"))
+    yield from ((name, EXAMPLE[name], DEFAULTS[name]) for name in ("server", "admin", "log", "tracing"))
     pool, defaults = dict(EXAMPLE["pools"]["api"]), dict(DEFAULTS["pools"]["api"])
     del pool["endpoints"], defaults["endpoints"]
     defaults["sticky"] = StickyConfig(secret=pool["sticky"]["secret"]).model_dump()

@@ -27,7 +27,7 @@ def test_the_defaults_are_the_documented_ones():
             "underscore_headers": False,
             "forwarded": False,
         },
-        "admin": {"token": "", "bind": "127.0.0.1:9090"},
+        "admin": {"token": "", "bind": "127.0.0.1:9090", "watch": True},
         "log": {
             "level": "info",
             "format": "auto",
@@ -35,6 +35,14 @@ def test_the_defaults_are_the_documented_ones():
             "access_file": "",
             "access_sample": 1.0,
             "access_always": "400-599",
+        },
+        "tracing": {
+            "slow": 1.0,
+            "sample": 0.0,
+            "otlp": "",
+            "otlp_sample": 1.0,
+            "otlp_parent": "any",
+            "service_name": "lbg",
         },
         "pools": {
             "api": {
@@ -136,6 +144,25 @@ def test_the_secret_of_a_cookie_is_not_in_the_repr():
 @pytest.mark.parametrize("bind", ["127.0.0.1:9090", "[::1]:9090", "localhost:9090", "unix:/run/admin.sock"])
 def test_a_loopback_admin_listener_needs_no_token(bind):
     assert AdminConfig.model_validate({"bind": bind}).bind.text == bind
+
+
+@pytest.mark.parametrize(
+    "bind",
+    [
+        "0.0.0.0:9090",
+        "[::]:9090",
+        "10.0.0.1:9090",
+        "192.168.0.1:0",
+        "[fe80::1]:9090",
+        "[::ffff:10.0.0.1]:9090",
+        "localhost.example.com:9090",
+        "myhost:9090",
+    ],
+)
+def test_any_other_admin_listener_needs_a_token(bind):
+    with pytest.raises(ValidationError, match=r"admin.token must be set"):
+        AdminConfig.model_validate({"bind": bind})
+    assert not AdminConfig.model_validate({"bind": bind, "token": "t" * 16}).bind.is_loopback
 
 
 def test_port_zero_can_be_bound_twice():

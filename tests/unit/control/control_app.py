@@ -11,6 +11,7 @@ from lbg.config.schema import Config
 from lbg.config.snapshot import Snapshot
 from lbg.control.app import ControlApp
 from lbg.control.endpoint_actions import Changes
+from lbg.control.event_stream import EventStreams
 from lbg.health.events import EventLog
 from lbg.server.roles import Role
 from lbg.state.cells import Cells
@@ -68,7 +69,7 @@ def app(
 ) -> ControlApp:
     """Return the application of a master with these workers."""
     cells = cells or cells_of(*roles)
-    return ControlApp(published(token=token), cells, events or EventLog(), changes)
+    return ControlApp(published(token=token), cells, EventStreams(events or EventLog()), changes)
 
 
 class Answer:

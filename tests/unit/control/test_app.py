@@ -106,7 +106,7 @@ def test_another_method_is_a_problem_document_that_names_the_allowed_ones(path: 
         "Bearer s\xe9cret",
     ],
 )
-@pytest.mark.parametrize("path", [*PATHS[2:], "/", "/nothing", "/health"])
+@pytest.mark.parametrize("path", [*PATHS[2:], "/dashboard", "/dashboard/nothing", "/nothing", "/health"])
 def test_with_a_token_strangers_see_nothing(path: str, authorization: str | None) -> None:
     given = {} if authorization is None else {"HTTP_AUTHORIZATION": authorization}
     answer = Answer(app(token="secret"), path, **given)

@@ -7,7 +7,10 @@ import pytest
 
 from lbg.config.schema import Config
 from lbg.control.app import ControlApp
+from lbg.control.bans import add_bans
+from lbg.control.event_stream import EventStreams
 from lbg.health.events import EventLog
+from lbg.routing.limits_in_force import LimitsInForce
 from lbg.state.bucket_memory import BucketMemory
 from lbg.state.buckets import Buckets
 from lbg.state.gcra import Rate
@@ -38,7 +41,9 @@ def control(buckets: Buckets, *filters: dict[str, object], token: str = "") -> C
     routes = [{"name": "shop", "pool": "web", "filters": filters}]
     config = Config.model_validate({"admin": {"token": token}, "pools": POOLS, "routes": routes})
     snapshot = replace(before.snapshot, config=config)
-    return ControlApp(replace(before, snapshot=snapshot), cells_of(), EventLog(), buckets=buckets)
+    limits = LimitsInForce.of(config.routes)
+    parts = [lambda flask: add_bans(flask, buckets, limits)]
+    return ControlApp(replace(before, snapshot=snapshot), cells_of(), EventStreams(EventLog()), parts=parts)
 
 
 def ban(buckets: Buckets, key: bytes, name: str = "api", after: int = 2) -> None:
@@ -109,11 +114,11 @@ def test_a_count_that_cannot_be_is_a_problem(app: ControlApp, count: str) -> Non
 
 @pytest.mark.parametrize("path", ["/api/v1/bans", "/api/v1/limits"])
 def test_others_have_their_turn_while_bans_are_looked_for(
-    app: ControlApp, monkeypatch: pytest.MonkeyPatch, path: str
+    app: ControlApp, buckets: Buckets, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("lbg.control.bans.sleep", pauses.append)
-    app._buckets.limiter(RateRule("api", Rate.of(1, SECOND, 0)))
+    buckets.limiter(RateRule("api", Rate.of(1, SECOND, 0)))
     get(app, path)
     assert len(pauses) >= 32
 

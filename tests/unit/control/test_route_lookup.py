@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 import pytest
 
 from lbg.control.app import ControlApp
+from lbg.control.event_stream import EventStreams
+from lbg.control.route_lookup import add_route_lookup
 from lbg.health.events import EventLog
 from tests.unit.control.control_app import Answer, cells_of, published
 from tests.unit.proxy.explainers import explained
@@ -16,17 +18,13 @@ def app(token: str = "") -> ControlApp:
     explainer = explained(
         {"name": "all"}, {"name": "env", "path": "/a", "headers": {"X-Env": "b, c"}}
     ).explainer
-    return ControlApp(published(token=token), cells_of(), EventLog(), explainer=explainer)
+    parts = [lambda flask: add_route_lookup(flask, explainer)]
+    return ControlApp(published(token=token), cells_of(), EventStreams(EventLog()), parts=parts)
 
 
 def ask(*query: tuple[str, str]) -> Answer:
     """Return the answer to a question about a request."""
     return Answer(app(), "/api/v1/route", QUERY_STRING=urlencode(query))
-
-
-def test_routes_are_a_list_in_order_of_precedence() -> None:
-    answer = Answer(app(), "/api/v1/routes")
-    assert (answer.status, [one["name"] for one in answer.document]) == (200, ["env", "all"])
 
 
 def test_the_way_of_a_request_is_told() -> None:
@@ -60,10 +58,10 @@ def test_what_can_be_no_request_is_a_problem(query: list[tuple[str, str]], detai
     assert answer.document["detail"].startswith(detail)
 
 
-@pytest.mark.parametrize("path", ["/api/v1/routes", "/api/v1/route"])
-def test_strangers_learn_nothing(path: str) -> None:
-    assert Answer(app(token="t" * 16), path, QUERY_STRING="url=/").status == 401
+def test_strangers_learn_nothing() -> None:
+    assert Answer(app(token="t" * 16), "/api/v1/route", QUERY_STRING="url=/").status == 401
 
 
-def test_without_an_explainer_there_is_nothing_at_these_paths() -> None:
-    assert Answer(ControlApp(published(), cells_of(), EventLog()), "/api/v1/routes").status == 404
+def test_without_an_explainer_there_is_nothing_at_this_path() -> None:
+    without = ControlApp(published(), cells_of(), EventStreams(EventLog()))
+    assert Answer(without, "/api/v1/route").status == 404

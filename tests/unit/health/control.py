@@ -99,7 +99,7 @@ class Control:
 
     def begin(self) -> None:
         """Take over from the control worker before, if there was one."""
-        self.monitor._adopt()
+        self.monitor._adopt(self.monitor._watched.values())
         self._reports = ReportReader(self.cells)
 
     def turn(self, seconds: float = 0.05) -> None:

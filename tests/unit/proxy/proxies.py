@@ -58,8 +58,8 @@ class Proxy:
         replies = LocalReplies(Clients(forwarding), pages_of(table.routes))
         heads = HeadBuilder(forwarding, underscores=False)
         pools = {"api": pool_of(*endpoints, **pool)}
-        apps = RouteApps(pools, {"api": None}, heads, replies, Buckets.private())
-        self.handler = ProxyHandler(table, apps.make(table.routes), replies)
+        apps = RouteApps(heads, replies, Buckets.private()).make(table.routes, pools, {"api": None})
+        self.handler = ProxyHandler(table, apps, replies)
         self.endpoints = endpoints
         self.received = received
 

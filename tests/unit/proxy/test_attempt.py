@@ -9,6 +9,7 @@ from lbg.errors import LocalReply, Sent, UpstreamError
 from lbg.net.stream import Stream
 from lbg.proxy.attempt import forward
 from lbg.proxy.record import Record
+from lbg.telemetry.trace_context import TraceContext
 from lbg.upstream.body import RequestBody
 from lbg.upstream.request import UpstreamRequest
 from tests.unit.upstream.pools import Fleet, pool_of
@@ -62,6 +63,25 @@ def test_an_endpoint_that_refuses_is_passed_over(fleet: Fleet) -> None:
     body, record = send(dead, alive)
     assert (body, record.endpoint) == (b"ok", alive)
     assert record.story() == "127.0.0.1:8000: connect refused"
+
+
+def test_each_endpoint_is_told_of_its_own_attempt_in_the_trace(fleet: Fleet) -> None:
+    heads: list[bytes] = []
+
+    def closing_after(stream: Stream) -> None:
+        heads.append(read_head(stream))
+        stream.close()
+
+    def answering_after(stream: Stream) -> None:
+        heads.append(read_head(stream))
+        stream.send(OK)
+
+    record = Record("id1")
+    context = record.trace_context = TraceContext("ab" * 16, "", "a=b", sampled=True)
+    pool = pool_of(fleet.endpoint(REFUSED), fleet.endpoint(closing_after), fleet.endpoint(answering_after))
+    forward(request_for(), pool, record).close()
+    told = [b"\r\n".join(line for line in head.split(b"\r\n") if line.startswith(b"trace")) for head in heads]
+    assert [line + b"\r\n" for line in told] == [context.lines(1), context.lines(2)]
 
 
 def test_an_endpoint_that_closes_is_passed_over_for_an_idempotent_request(fleet: Fleet) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lbg.app import explainer_of
+from lbg.app.application import explainer_of
 from lbg.cli.route_text import route_text
 from lbg.config.load import load
 from lbg.proxy.explain import Explainer

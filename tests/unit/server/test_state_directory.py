@@ -11,7 +11,7 @@ import pytest
 from lbg.config.schema import Config
 from lbg.server import state_directory as module
 from lbg.server.state_directory import NO_SLOT, StateDirectory
-from lbg.state import directory
+from lbg.state import directory, publication
 from lbg.state import state_file as state_file_module
 from lbg.state.cell_file import FILE
 from lbg.state.cells import Cells
@@ -124,7 +124,7 @@ def test_a_document_that_cannot_be_written_changes_nothing(
     state: StateDirectory, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     before = state.published
-    monkeypatch.setattr(module, "ENDPOINT_SLOTS", 2)
+    monkeypatch.setattr(publication, "ENDPOINT_SLOTS", 2)
     state.cells.view[health_row(0) + HealthField.CHECKS_PASSED] = 7
     with monkeypatch.context() as patched:
         patched.setattr(directory, "publish", refuse(number))
@@ -140,8 +140,8 @@ def test_a_document_that_cannot_be_written_changes_nothing(
 def test_a_slot_that_changes_hands_begins_anew_and_others_stay(
     state: StateDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENDPOINT_SLOTS", 2)
-    monkeypatch.setattr(module, "POOL_SLOTS", 1)
+    monkeypatch.setattr(publication, "ENDPOINT_SLOTS", 2)
+    monkeypatch.setattr(publication, "POOL_SLOTS", 1)
     cleared: list[int] = []
     monkeypatch.setattr(state.cells, "clear_pool", cleared.append)
     for slot in (0, 1):
@@ -156,7 +156,7 @@ def test_a_slot_that_changes_hands_begins_anew_and_others_stay(
 
 @pytest.mark.parametrize(("limit", "what"), [("ENDPOINT_SLOTS", "endpoints: 2"), ("POOL_SLOTS", "pools: 2")])
 def test_too_many_are_told_apart(path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, what: str) -> None:
-    monkeypatch.setattr(module, limit, 1)
+    monkeypatch.setattr(publication, limit, 1)
     with pytest.raises(NoSlot, match=f"{what} are configured and 1 is the most"):
         StateDirectory.start({directory.VARIABLE: str(path)}, config("a:1", pools=("x", "y")), "")
     assert not Path(path / directory.DOCUMENT).exists()

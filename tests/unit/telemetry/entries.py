@@ -8,6 +8,7 @@ from typing import Any
 
 from lbg.errors import Reason, UpstreamError
 from lbg.telemetry.access_log_entry import Entry
+from lbg.telemetry.trace_context import TraceContext
 
 BEGAN = 1000.0
 
@@ -47,6 +48,7 @@ class Request:
     pool: Thing | None = field(default_factory=lambda: Thing("api"))
     endpoint: Thing | None = field(default_factory=lambda: Thing("127.0.0.1:8001"))
     attempts: tuple[Try, ...] = field(default_factory=lambda: (Try(),))
+    trace_context: TraceContext | None = None
 
 
 def environ_of(target: str = "/things?x=1", received: int = 0, **more: Any) -> dict[str, Any]:

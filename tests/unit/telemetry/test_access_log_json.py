@@ -9,6 +9,7 @@ import pytest
 
 from lbg.errors import Sent, UpstreamError
 from lbg.telemetry.access_log_json import LONGEST, JsonLine
+from lbg.telemetry.trace_context import TraceContext
 from tests.unit.telemetry.entries import BEGAN, Request, Thing, Try, entry_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "logging.md").read_text()
@@ -168,3 +169,8 @@ def test_a_long_value_of_a_line_that_has_room_is_cut_late() -> None:
 )
 def test_a_malformed_trace_parent_names_no_trace(parent: str) -> None:
     assert line_of(HTTP_TRACEPARENT=parent)["trace_id"] is None
+
+
+def test_the_trace_that_lbg_takes_part_in_is_named_in_place_of_the_clients() -> None:
+    context = TraceContext("ab" * 16, "", "", sampled=False)
+    assert line_of(Request(trace_context=context), HTTP_TRACEPARENT=PARENT)["trace_id"] == "ab" * 16

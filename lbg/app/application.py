@@ -1,0 +1,273 @@
+"""The WSGI application of one process, which follows the configuration."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+from gevent.monkey import get_original
+
+from lbg.app.controlling import Controlling
+from lbg.app.pools import Pools
+from lbg.app.serving import Serving
+from lbg.app.shared import Shared
+from lbg.config.load import ENDPOINTS, Loaded, load
+from lbg.config.references import check_references
+from lbg.config.snapshot import Snapshot
+from lbg.hooks.verify import verify
+from lbg.net.deadline import DEADLINES
+from lbg.proxy.explain import Explainer
+from lbg.routing.table import RouteTable, routes_of
+from lbg.state import directory
+from lbg.state.document import Published, decode
+from lbg.state.layout import ENDPOINT_SLOTS, POOL_SLOTS, Header, assign_slots, identity
+from lbg.state.publication import Publication
+from lbg.state.series import Region
+from lbg.state.state_file import Damaged
+from lbg.telemetry.metrics_kinds import GAUGES
+from lbg.telemetry.metrics_worker import note_start
+from lbg.telemetry.otlp import obstacle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lbg.control.live_config import LiveConfig
+    from lbg.control.watch import ConfigWatch
+    from lbg.health.monitor import Monitor
+    from lbg.net.address import Bind
+    from lbg.server.service import Service
+
+log = logging.getLogger("lbg.app")
+
+_GENERATION: Final = int(Header.GENERATION)
+
+
+class Application:
+    """The WSGI callable: the proxy, or the control app for what came in by the admin listener.
+
+    It takes up every configuration that is published; requests that are open go on as they began.
+    """
+
+    def __init__(self, published: Published, shared: Shared) -> None:
+        if shared.directory is None:
+            shared.cells.view[_GENERATION] = published.snapshot.generation
+        self._published = published
+        self._seen = published.snapshot.generation
+        self._shared = shared
+        self._admin = published.snapshot.config.admin.bind
+        self._pools = Pools(published, shared, serves=shared.serves)
+        self._pools.keep_time()
+        note_start(Region(shared.series, shared.worker, GAUGES.__contains__), shared.worker, shared.role)
+        self._serving = Serving(published, shared, self._pools) if shared.serves else None
+        self._controlling = Controlling(published, shared, self._pools)
+        if self._controlling.monitor is not None:
+            live = _live_config(self, shared, self._controlling.monitor)
+            self._controlling.change_by(live, _watch(published, live))
+            self._controlling.adopt(published)
+        why = obstacle(published.snapshot.config.tracing) if shared.controls else ""
+        if why:
+            log.error("%s", why)
+        self._started_in = 0  # the process
+        self._thread = _FirstThread()
+        DEADLINES.on_tick(self._look)
+
+    @property
+    def published(self) -> Published:
+        """The configuration in force here."""
+        return self._published
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        listener = environ.get("lbg.listener")
+        if listener is None and self._thread.is_another():
+            return _refuse_thread(start_response)
+        if self._serving is not None and (
+            listener == "public" or (listener is None and not _came_by(environ, self._admin))
+        ):
+            return self._serving.handle(environ, start_response)
+        return self._controlling.answer(environ, start_response)
+
+    def adopt(self, published: Published) -> None:
+        """Go by another configuration from now on. Whatever it leaves as it was, and is open, goes on."""
+        self._seen = published.snapshot.generation
+        self._pools.adopt(published)
+        if self._serving is not None:
+            self._serving.adopt(published)
+        self._controlling.adopt(published)
+        self._published = published
+        log.debug("configuration %d is in force here", self._seen)
+
+    def _look(self, now: float) -> None:  # noqa: ARG002
+        """See whether another process has published a configuration; called in the hub."""
+        generation = self._shared.cells.view[_GENERATION]
+        if generation != self._seen and self._shared.directory is not None:
+            self._seen = generation
+            gevent.spawn(self._catch_up, self._shared.directory)
+
+    def _catch_up(self, path: Path) -> None:
+        try:
+            published = decode(directory.read(path))
+        except (OSError, ValueError) as error:
+            # At an upgrade it may be that of a newer version, whose workers are about to take over.
+            log.warning("this worker keeps configuration %d: %s", self._published.snapshot.generation, error)
+            return
+        if published.snapshot.generation != self._published.snapshot.generation:
+            self.adopt(published)
+
+    def attach(self, service: Service) -> None:
+        """Let `service`, which calls this application, tell of what never reaches it."""
+        if self._serving is not None:
+            self._serving.attach(service)
+
+    def reopen_logs(self) -> None:
+        """Go on in new log files: the old ones may have been moved."""
+        if self._serving is not None:
+            self._serving.reopen_logs()
+
+    def close(self) -> None:
+        """Write what waits to be written, for a second at most, once no request is open."""
+        if self._serving is not None:
+            self._serving.close()
+
+    def start(self) -> None:
+        """Begin what goes on beside requests, such as health checks; further calls do nothing.
+
+        In a process that was forked meanwhile it begins there as well.
+        """
+        if self._started_in == os.getpid():
+            return
+        self._started_in = os.getpid()
+        if not self._shared.controls:
+            self._pools.fallback.start()
+        self._controlling.start()
+        if self._serving is not None:
+            self._serving.start()
+
+    def stop(self) -> None:
+        """End that; requests that are still open go on."""
+        self._controlling.stop()
+        self._pools.fallback.stop()
+
+
+class _FirstThread:
+    """Connections belong to the event loop of the native thread that made them, and so does a worker."""
+
+    def __init__(self) -> None:
+        self._seen = (0, 0)  # process, thread
+        self._told = False
+        self._ident = get_original("_thread", "get_ident")
+
+    def is_another(self) -> bool:
+        """Return whether this thread is not the first one that asked in this process."""
+        here = os.getpid(), self._ident()
+        if self._seen[0] != here[0]:
+            self._seen = here
+        elif self._seen != here:
+            if not self._told:
+                self._told = True
+                log.error(
+                    "requests come in several threads, which lbg does not serve: use gevent, or one thread"
+                )
+            return True
+        return False
+
+
+def _refuse_thread(start_response: Any) -> Iterable[bytes]:
+    body = b"lbg serves one thread, or gevent: see its log.\n"
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response("500 Internal Server Error", headers)
+    return [body]
+
+
+def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:
+    """Return whether another server than ours accepted the request on the admin address.
+
+    Only the socket tells: SERVER_NAME and SERVER_PORT may be the client's own words.
+    """
+    sock = environ.get("gunicorn.socket")
+    if sock is None:
+        return False
+    name = sock.getsockname()
+    return bool(name == (admin.path if admin.family == "unix" else (admin.host, admin.port)))
+
+
+def create(environ: Mapping[str, str]) -> Application:
+    """Return the application of this process.
+
+    A worker of our master uses the published configuration and, if it has a slot, the shared cells; its
+    server calls `start` and `stop`. Any other process loads the configuration itself, counts and checks
+    for itself, and has started. Raises ConfigError, OSError.
+    """
+    slot = environ.get(directory.SLOT_VARIABLE)
+    state = environ.get(directory.VARIABLE)
+    if slot is not None and state is not None:
+        application = _of_worker(Path(state), slot)
+        if application is not None:
+            return application
+    application = Application(_numbered(load(os.environ, Path.cwd())), Shared.private())
+    application.start()
+    os.register_at_fork(after_in_child=application.start)  # threads stay behind in the parent
+    return application
+
+
+def _of_worker(state: Path, slot: str) -> Application | None:
+    try:
+        published = decode(directory.read(state))
+        shared = Shared.of(state, int(slot)) if slot else Shared.private()
+        return Application(published, shared)
+    except (OSError, ValueError, Damaged) as error:
+        log.error("this worker counts and checks for itself, the shared state is lost: %s", error)  # noqa: TRY400
+        return None
+
+
+def _live_config(application: Application, shared: Shared, monitor: Monitor) -> LiveConfig:
+    from lbg.control.live_config import LiveConfig  # which proxy workers do without
+
+    cwd = Path.cwd()
+
+    def read() -> Loaded:
+        loaded = load(os.environ, cwd)
+        check_references(loaded, verify, cwd)
+        return loaded
+
+    return LiveConfig(
+        load=read,
+        current=lambda: application.published,
+        adopt=application.adopt,
+        publication=Publication(shared.directory, shared.cells),
+        monitor=monitor,
+        note_load=lambda loaded: shared.series.note_load(loaded=loaded),
+    )
+
+
+def _watch(published: Published, live: LiveConfig) -> ConfigWatch | None:
+    snapshot = published.snapshot
+    if not snapshot.config.admin.watch or snapshot.source == ENDPOINTS:
+        return None
+    from lbg.control.watch import ConfigWatch
+
+    return ConfigWatch(Path.cwd() / snapshot.source, live.reload)
+
+
+def explainer_of(loaded: Loaded) -> Explainer:
+    """Return who answers about a configuration of which nothing runs, so that no health is known."""
+    published, shared = _numbered(loaded), Shared.private()
+    config = loaded.config
+    pools = Pools(published, shared, serves=False)
+    return Explainer(config, RouteTable(routes_of(config.routes)), pools.by_name, shared.cells, live=False)
+
+
+def _numbered(loaded: Loaded) -> Published:
+    config = loaded.config
+    names = [
+        identity(name, endpoint.address.text)
+        for name, pool in config.pools.items()
+        for endpoint in pool.endpoints
+    ]
+    return Published(
+        Snapshot.of(config, 1, loaded.source),
+        assign_slots({}, names, ENDPOINT_SLOTS),
+        assign_slots({}, config.pools, POOL_SLOTS),
+    )

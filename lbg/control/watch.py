@@ -1,0 +1,74 @@
+"""Noticing that the configuration file has changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from lbg.config.problems import ConfigError
+from lbg.health.monitor import NotInCharge
+from lbg.state.layout import NoSlot
+from lbg.state.publication import Unpublished
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+log = logging.getLogger("lbg.config")
+
+_INTERVAL: Final = 1.0  # seconds
+Mark = tuple[int, int, int]
+
+
+class ConfigWatch:
+    """Calls `reload` once `path` has another content and has then stayed the same for a look.
+
+    A file that is gone, or whose content is wrong, leaves everything as it is; `reload` tells of it.
+    """
+
+    def __init__(self, path: Path, reload: Callable[[], object]) -> None:
+        self._path = path
+        self._reload = reload
+        self._known = self._mark()
+        self._last = self._known
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Look once a second from now on, in a thread of its own."""
+        self._stopping = threading.Event()  # the one before belongs to a parent
+        threading.Thread(target=self._run, name="lbg-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        stopping = self._stopping
+        while not stopping.wait(_INTERVAL):
+            self.look()
+
+    def look(self) -> None:
+        """Look once."""
+        mark = self._mark()
+        settled, self._last = mark == self._last, mark
+        if mark is None or mark == self._known or not settled:
+            return
+        try:
+            log.info("%s has changed", self._path)
+            self._reload()
+        except NotInCharge:
+            return  # whoever is looks as well, and this process perhaps later
+        except (ConfigError, Unpublished, NoSlot, OSError):
+            pass  # told already, and the next version of the file will be looked at
+        except Exception:
+            log.exception("the configuration could not be reloaded")
+        self._known = mark
+
+    def _mark(self) -> Mark | None:
+        """Return what changes when the file does, None when there is no file."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,122 @@
+"""Noticing that the configuration file has changed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lbg.config.problems import ConfigError, Problem
+from lbg.control.watch import ConfigWatch
+from lbg.health.monitor import NotInCharge
+
+
+class Reloads:
+    """Counts reloads; `error` is raised by each."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: Exception | None = None
+
+    def __call__(self) -> None:
+        self.count += 1
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "lbg.toml"
+    path.write_text("one")
+    return path
+
+
+@pytest.fixture
+def reloads() -> Reloads:
+    return Reloads()
+
+
+@pytest.fixture
+def watch(file: Path, reloads: Reloads) -> ConfigWatch:
+    return ConfigWatch(file, reloads)
+
+
+def look(watch: ConfigWatch, times: int = 3) -> None:
+    """Look a few times."""
+    for _ in range(times):
+        watch.look()
+
+
+def test_a_file_that_stays_the_same_is_left_alone(watch: ConfigWatch, reloads: Reloads) -> None:
+    look(watch)
+    assert reloads.count == 0
+
+
+def test_a_changed_file_is_reloaded_once(file: Path, watch: ConfigWatch, reloads: Reloads) -> None:
+    file.write_text("another")
+    look(watch)
+    assert reloads.count == 1
+
+
+def test_a_file_that_is_still_written_is_waited_for(file: Path, watch: ConfigWatch, reloads: Reloads) -> None:
+    for size in range(4, 8):
+        file.write_text("x" * size)
+        watch.look()
+    assert reloads.count == 0
+    watch.look()
+    assert reloads.count == 1
+
+
+def test_a_file_that_another_took_the_place_of_is_reloaded(
+    file: Path, watch: ConfigWatch, reloads: Reloads
+) -> None:
+    status = file.stat()
+    other = file.with_suffix(".new")
+    other.write_text("two")
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(file)
+    look(watch)
+    assert reloads.count == 1
+
+
+def test_a_file_that_is_gone_changes_nothing_until_it_is_back(
+    file: Path, watch: ConfigWatch, reloads: Reloads
+) -> None:
+    file.unlink()
+    look(watch)
+    assert reloads.count == 0
+    file.write_text("three")
+    look(watch)
+    assert reloads.count == 1
+
+
+def test_a_mistake_is_tried_once_for_each_version_of_the_file(
+    file: Path, watch: ConfigWatch, reloads: Reloads
+) -> None:
+    reloads.error = ConfigError([Problem("lbg.toml", 1, "x", "wrong")])
+    file.write_text("wrong")
+    look(watch)
+    file.write_text("wrong again")
+    look(watch)
+    assert reloads.count == 2
+
+
+def test_who_is_not_in_charge_tries_again(file: Path, watch: ConfigWatch, reloads: Reloads) -> None:
+    reloads.error = NotInCharge()
+    file.write_text("another")
+    look(watch, 4)
+    reloads.error = None
+    look(watch, 4)
+    assert reloads.count == 4
+
+
+def test_a_bug_in_a_reload_does_not_end_the_watch(
+    file: Path, watch: ConfigWatch, reloads: Reloads, caplog: pytest.LogCaptureFixture
+) -> None:
+    reloads.error = KeyError("bug")
+    file.write_text("another")
+    look(watch)
+    assert "could not be reloaded" in caplog.text
+    reloads.error = None
+    file.write_text("yet another")
+    look(watch)
+    assert reloads.count == 2

@@ -1,0 +1,94 @@
+"""What the applications of routes keep when another configuration comes into force."""
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from lbg.config.routes import RouteConfig
+from lbg.filters.route_apps import App, RouteApps
+from lbg.http.forwarded import Forwarding
+from lbg.proxy.client import Clients
+from lbg.proxy.local_replies import LocalReplies
+from lbg.proxy.record import Record
+from lbg.proxy.request_head import HeadBuilder
+from lbg.routing.route import Route
+from lbg.state.buckets import Buckets
+from lbg.upstream.pool import Pool
+from tests.unit.upstream.pools import Fleet, pool_of
+
+LIMIT = {"use": "concurrency", "limit": 1}
+MIRROR = {"use": "mirror", "pool": "copy"}
+
+
+@pytest.fixture
+def apps() -> RouteApps:
+    forwarding = Forwarding((ip_network("10.0.0.0/8"),), "lbg", rfc7239=False)
+    replies = LocalReplies(Clients(forwarding), {})
+    return RouteApps(HeadBuilder(forwarding, underscores=False), replies, Buckets.private())
+
+
+@pytest.fixture
+def pools() -> dict[str, Pool]:
+    return {"api": pool_of(Fleet().endpoint()), "copy": pool_of(Fleet().endpoint())}
+
+
+def route(*filters: dict[str, Any], **config: Any) -> Route:
+    """Return a route with these filters."""
+    config = {"pool": "api", "filters": list(filters), **config}
+    return Route("shop", RouteConfig.model_validate(config), 0)
+
+
+def made(apps: RouteApps, pools: dict[str, Pool], one: Route) -> App:
+    """Return the application of a route."""
+    return apps.make([one], pools, dict.fromkeys(pools))[one]
+
+
+def answer(app: App) -> str:
+    """Return the status that a redirecting or responding route answers."""
+    said: list[str] = []
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/",
+        "REMOTE_ADDR": "9.9.9.9",
+        "SERVER_PORT": "80",
+        "wsgi.url_scheme": "http",
+        "lbg.exchange": Record("r1"),
+    }
+    result: Any = app(environ, lambda status, _headers, _exc=None: said.append(status))
+    b"".join(result)
+    getattr(result, "close", lambda: None)()
+    return said[0]
+
+
+def test_filters_that_are_the_same_stay_though_the_pool_is_another(
+    apps: RouteApps, pools: dict[str, Pool]
+) -> None:
+    before = made(apps, pools, route(LIMIT))
+    pools["api"] = pool_of(Fleet().endpoint())
+    assert made(apps, pools, route(LIMIT)) is before
+
+
+def test_what_is_behind_filters_that_stay_is_the_new_one(apps: RouteApps, pools: dict[str, Pool]) -> None:
+    app = made(apps, pools, route(LIMIT, pool=None, respond={"status": 201}))
+    assert answer(app).startswith("201")
+    assert made(apps, pools, route(LIMIT, pool=None, respond={"status": 202})) is app
+    assert answer(app).startswith("202")
+
+
+def test_other_filters_are_made_anew(apps: RouteApps, pools: dict[str, Pool]) -> None:
+    before = made(apps, pools, route(LIMIT))
+    assert made(apps, pools, route(LIMIT | {"limit": 2})) is not before
+
+
+def test_a_filter_whose_pool_is_another_is_made_anew(apps: RouteApps, pools: dict[str, Pool]) -> None:
+    before = made(apps, pools, route(MIRROR))
+    assert made(apps, pools, route(MIRROR)) is before
+    pools["copy"] = pool_of(Fleet().endpoint())
+    assert made(apps, pools, route(MIRROR)) is not before
+
+
+def test_filters_of_a_route_that_was_gone_are_made_anew(apps: RouteApps, pools: dict[str, Pool]) -> None:
+    before = made(apps, pools, route(LIMIT))
+    apps.make([], pools, dict.fromkeys(pools))
+    assert made(apps, pools, route(LIMIT)) is not before
