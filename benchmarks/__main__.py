@@ -47,7 +47,7 @@ def main() -> int:
     if options.write:
         command = shlex.join([".venv/bin/python", "-m", "benchmarks", *sys.argv[1:]])
         RESULTS.write_text(
-            markdown(results, [peer.name for peer in peers if not peer.with_filter], command, conditions)
+            markdown(results, [peer.name for peer in peers if not peer.variant], command, conditions)
         )
         print(f"written to {RESULTS}")
     return 1 if any(one.failures() for one in results) else 0

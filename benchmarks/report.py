@@ -29,7 +29,7 @@ class Results:
 
     def header(self) -> Row:
         rate = ("per second",) if self._has_rates() else ()
-        compared = "more than lbg" if self.scenario.by_filter else "lbg ÷ it"
+        compared = f"more than {self.scenario.base}" if self.scenario.variants else "lbg ÷ it"
         return ("proxy", "cost", "range", *rate, compared, "goal")
 
     def rows(self) -> list[Row]:
@@ -52,13 +52,14 @@ class Results:
 
     def _comparison(self, peer: str, cost: float) -> Row:
         """The ratio, or the difference, and its goal; for lbg itself the goal that names no peer."""
-        if peer == "lbg":
+        base = self.scenario.base
+        if peer == base:
             return (NOTHING, _verdict(self.scenario.goal_for(None), cost))
-        lbg = self.cells["lbg"].cost if "lbg" in self.cells else None
+        lbg = self.cells[base].cost if base in self.cells else None
         goal = self.scenario.goal_for(peer)
         if lbg is None or cost <= 0:
             return (NOTHING, _verdict(goal, None))
-        if self.scenario.by_filter:
+        if self.scenario.variants:
             return (f"{cost - lbg:.1f}", _verdict(goal, cost - lbg))
         return (f"{lbg / cost:.2f}", _verdict(goal, lbg / cost))
 

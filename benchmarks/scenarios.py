@@ -19,7 +19,7 @@ from benchmarks.peers.catalogue import Peer
 class Goal:
     """The cost of lbg as a multiple of a peer's, or, without a peer, in the scenario's unit.
 
-    Of lbg with a filter it is what the filter adds, in that unit.
+    Of a variant of lbg it is what it costs more, in that unit.
     """
 
     limit: float
@@ -38,7 +38,8 @@ class Goal:
 class Scenario:
     """One kind of work; `fresh` starts the proxy anew for every measurement.
 
-    `by_filter` compares lbg without and with each of its filters in place of other proxies.
+    With `variants`, variants of lbg of that kind are compared in place of other proxies, with the cost of
+    `base`.
     """
 
     name: str
@@ -50,13 +51,14 @@ class Scenario:
     streaming: bool = False
     to_sink: bool = False
     fresh: bool = False
-    by_filter: bool = False
+    variants: str = ""
+    base: str = "lbg"
 
     def takes(self, peer: Peer) -> bool:
         """Whether this scenario is for that peer."""
-        if self.by_filter:
-            return peer.with_filter or peer.name == "lbg"
-        return not peer.with_filter and (self.streaming or not peer.tuned)
+        if self.variants:
+            return peer.variant == self.variants or peer.name == "lbg"
+        return not peer.variant and (self.streaming or not peer.tuned)
 
     def goal_for(self, peer: str | None) -> Goal | None:
         """The goal set against this peer, or against no peer at all."""
@@ -126,7 +128,17 @@ SCENARIOS: Mapping[str, Scenario] = {
             "CPU µs per request",
             keepalive_requests,
             (Goal(8.0, "lbg+rate_limit"), Goal(3.0, "lbg+access"), Goal(5.0, "lbg+headers")),
-            by_filter=True,
+            variants="filters",
+        ),
+        Scenario(
+            "telemetry",
+            "metrics and traces, then the access log as JSON, 1 KB responses, 64 keep-alive connections",
+            "/1k",
+            "CPU µs per request",
+            keepalive_requests,
+            (Goal(6.0, "lbg"), Goal(21.0, "lbg+access_log", written="6 + 15")),
+            variants="telemetry",
+            base="lbg-untold",
         ),
     )
 }

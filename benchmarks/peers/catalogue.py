@@ -37,15 +37,15 @@ class Launch:
 class Peer:
     """One proxy of the comparison; `program` is what must be installed, None for Python ones.
 
-    `tuned` peers have a setting changed that only matters to streamed bodies, and run only there; those
-    `with_filter` are lbg with one thing more, and run only where that is the question.
+    `tuned` peers have a setting changed that only matters to streamed bodies, and run only there; a `variant`
+    is lbg with one thing more or less, of the kind that is the question there.
     """
 
     name: str
     launch: Callable[[Site], Launch]
     program: str | None = None
     tuned: bool = False
-    with_filter: bool = False
+    variant: str = ""
     exists: bool = True
 
     def is_installed(self) -> bool:
@@ -85,7 +85,12 @@ def _lbg_with(name: str, settings: str) -> Peer:
         environ = {key: value for key, value in plain.environ.items() if key != "LBG_ENDPOINTS"}
         return Launch(plain.command, environ | {"LBG_CONFIG": str(config)})
 
-    return Peer(f"lbg+{name}", launch, with_filter=True)
+    return Peer(f"lbg+{name}", launch, variant="filters")
+
+
+def _lbg_untold(site: Site) -> Launch:
+    plain = _lbg(site)
+    return Launch([*plain.command[:-1], "benchmarks.peers.untold:application"], plain.environ)
 
 
 def _lbg_with_access_log(site: Site) -> Launch:
@@ -165,7 +170,8 @@ PEERS: Mapping[str, Peer] = {
         _lbg_with("request_id", ""),
         _lbg_with("body_limit", ", limit = 1000000"),
         _lbg_with("compress", ""),
-        Peer("lbg+access_log", _lbg_with_access_log, with_filter=True),
+        Peer("lbg-untold", _lbg_untold, variant="telemetry"),
+        Peer("lbg+access_log", _lbg_with_access_log, variant="telemetry"),
         _lbg_with("mirror", ', pool = "main", share = 0.000001'),
     )
 }
