@@ -87,13 +87,20 @@ class EndpointMetrics:
             "Attempts by the class of their answer; error is none, or one that was cut short.",
             labels=[*_NAMES, "code"],
         )
+        rescues = Family(
+            "counter",
+            "lbg_upstream_rescues_total",
+            "Requests moved elsewhere because the endpoint went down while they waited for it.",
+            labels=_NAMES,
+        )
         in_flight = Family("gauge", "lbg_upstream_in_flight", "Attempts that are not over.", labels=_NAMES)
         for pool, name, slot, _ in self._members:
             for field in RESPONSES:
                 requests.add([pool, name, field.name[-3:].lower()], self._cells.total(slot, field))
             requests.add([pool, name, "error"], self._cells.total(slot, Field.FAILURES))
+            rescues.add([pool, name], self._cells.total(slot, Field.RESCUES))
             in_flight.add([pool, name], self._cells.total(slot, Field.IN_FLIGHT))
-        yield from (requests, in_flight)
+        yield from (requests, rescues, in_flight)
 
     def _states(self) -> Iterator[Family]:
         up = Family("gauge", "lbg_endpoint_up", "Whether it gets requests, 1 or 0.", labels=_NAMES)

@@ -45,10 +45,6 @@ class Explainer:
         self._underscores = config.server.underscore_headers
         self._live = live
 
-    def routes(self) -> list[Document]:
-        """Return the documents of all routes in order of precedence."""
-        return [route_document(route) for route in self._table.routes]
-
     def explain(self, method: str, url: str, headers: Iterable[str] = (), client: str = "") -> Document:
         """Return what becomes of a request; the arguments are those of `Inquiry.of`. Raises BadInquiry."""
         asked = Inquiry.of(method, url, headers, client, underscores=self._underscores)

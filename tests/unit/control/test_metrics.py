@@ -211,12 +211,15 @@ def test_attempts_of_an_endpoint_are_told_by_class(scraped: Scraped) -> None:
         (1, Field.RESPONSES_5XX, 2),
         (1, Field.FAILURES, 3),
         (2, Field.IN_FLIGHT, 4),
+        (1, Field.RESCUES, 2),
+        (2, Field.RESCUES, 1),
     ]:
         scraped.cells.view[counters(worker, slot) + field] = count
     codes = {"2xx": 11, "3xx": 0, "4xx": 0, "5xx": 2, "error": 3}
     for code, count in codes.items():
         assert scraped.number("lbg_upstream_requests_total", code=code, **WEB) == count
     assert scraped.number("lbg_upstream_in_flight", **WEB) == 4
+    assert scraped.number("lbg_upstream_rescues_total", **WEB) == 3
 
 
 def test_an_endpoint_is_in_one_state_with_its_weight_and_ejections(scraped: Scraped) -> None:

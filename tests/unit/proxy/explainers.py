@@ -6,6 +6,7 @@ from typing import Any
 from lbg.config.schema import Config
 from lbg.http.headers import ResponseRules
 from lbg.proxy.explain import Explainer
+from lbg.proxy.route_document import route_document
 from lbg.routing.table import RouteTable, routes_of
 from lbg.state.cells import Cells
 from lbg.state.layout import Admin, Ejection, Field, Health, HealthField, counters, health_row
@@ -47,8 +48,12 @@ class Explained:
             )
             for number, (name, pool) in enumerate(self.config.pools.items())
         }
-        table = RouteTable(routes_of(self.config.routes))
-        self.explainer = Explainer(self.config, table, self.pools, self.cells, live=self.live)
+        self.table = RouteTable(routes_of(self.config.routes))
+        self.explainer = Explainer(self.config, self.table, self.pools, self.cells, live=self.live)
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return the documents of all routes in order of precedence."""
+        return [route_document(route) for route in self.table.routes]
 
     def set_health(self, slot: int, **fields: Health | Ejection | Admin) -> None:
         """Write fields of the row of an endpoint."""

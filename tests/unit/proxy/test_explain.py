@@ -93,7 +93,7 @@ def test_filters_are_told_in_order_and_without_secrets() -> None:
         {"use": "query", "set": {"token": "(hidden)", "a": "b"}},
         {"use": "my.filters:make", "options": ["other", "password"]},
     ]
-    assert secret not in json.dumps([document, front.ask("GET", "/"), front.explainer.routes()])
+    assert secret not in json.dumps([document, front.ask("GET", "/"), front.documents()])
 
 
 def test_of_basic_auth_the_names_are_told_and_no_hash() -> None:
@@ -101,7 +101,7 @@ def test_of_basic_auth_the_names_are_told_and_no_hash() -> None:
     front = explained({"filters": [{"use": "basic_auth", "users": {"bob": hashed, "al": hashed}}]})
     document = front.ask("GET", "/")
     assert document["route"]["filters"] == [{"use": "basic_auth", "users": ["al", "bob"]}]
-    assert "abcdefgh" not in json.dumps([document, front.explainer.routes()])
+    assert "abcdefgh" not in json.dumps([document, front.documents()])
 
 
 def test_a_redirect_tells_where_it_leads() -> None:
@@ -275,19 +275,19 @@ def test_routes_are_told_in_order_of_precedence() -> None:
     )
     told = [
         (one["name"], one["index"], one["host"], one["path_match"], one["path"])
-        for one in front.explainer.routes()
+        for one in front.documents()
     ]
     assert told == [
         ("pattern", 2, "h", "regex", "/a.*"),
         ("exact", 1, None, "exact", "/a"),
         ("all", 0, None, "prefix", "/"),
     ]
-    assert front.explainer.routes()[1]["conditions"] == ["method is GET"]
-    assert front.explainer.routes()[0]["rewrite"] == {"regex": "a", "to": "b"}
+    assert front.documents()[1]["conditions"] == ["method is GET"]
+    assert front.documents()[0]["rewrite"] == {"regex": "a", "to": "b"}
 
 
 def test_every_document_is_plain_json() -> None:
     front = explained(
         {"maintenance": {"allow": ["10.0.0.0/8"]}, "filters": [{"use": "access", "deny": ["10.0.0.0/8"]}]}
     )
-    json.dumps([front.ask("GET", "/", client="10.0.0.1"), front.explainer.routes()])
+    json.dumps([front.ask("GET", "/", client="10.0.0.1"), front.documents()])
