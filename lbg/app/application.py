@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -14,7 +15,7 @@ from lbg.app.controlling import Controlling
 from lbg.app.pools import Pools
 from lbg.app.serving import Serving
 from lbg.app.shared import Shared
-from lbg.config.load import ENDPOINTS, Loaded, load
+from lbg.config.load import ENDPOINTS, START_VARIABLE, Loaded, load
 from lbg.config.references import check_references
 from lbg.config.snapshot import Snapshot
 from lbg.hooks.verify import verify
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("lbg.app")
 
 _GENERATION: Final = int(Header.GENERATION)
+_RETRY: Final = 1.0  # seconds
+_APART: Final = 0.02  # seconds
+_TOGETHER: Final = 8
 
 
 class Application:
@@ -55,8 +59,9 @@ class Application:
         if shared.directory is None:
             shared.cells.view[_GENERATION] = published.snapshot.generation
         self._published = published
-        self._seen = published.snapshot.generation
         self._shared = shared
+        self._next_look = 0.0  # after one that failed; CLOCK_MONOTONIC seconds
+        self._told = 0  # the generation that could not be read
         self._admin = published.snapshot.config.admin.bind
         self._pools = Pools(published, shared, serves=shared.serves)
         self._pools.keep_time()
@@ -72,6 +77,7 @@ class Application:
             log.error("%s", why)
         self._started_in = 0  # the process
         self._thread = _FirstThread()
+        self._catching_up = False
         DEADLINES.on_tick(self._look)
 
     @property
@@ -79,10 +85,17 @@ class Application:
         """The configuration in force here."""
         return self._published
 
+    def up_to_date(self) -> Published:
+        """Return the configuration in force everywhere."""
+        self.catch_up()
+        return self._published
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         listener = environ.get("lbg.listener")
-        if listener is None and self._thread.is_another():
-            return _refuse_thread(start_response)
+        if listener is None:  # another server, whose loop may have no ticks
+            if self._thread.is_another():
+                return _refuse_thread(start_response)
+            self.catch_up()
         if self._serving is not None and (
             listener == "public" or (listener is None and not _came_by(environ, self._admin))
         ):
@@ -91,30 +104,48 @@ class Application:
 
     def adopt(self, published: Published) -> None:
         """Go by another configuration from now on. Whatever it leaves as it was, and is open, goes on."""
-        self._seen = published.snapshot.generation
         self._pools.adopt(published)
         if self._serving is not None:
             self._serving.adopt(published)
         self._controlling.adopt(published)
         self._published = published
-        log.debug("configuration %d is in force here", self._seen)
+        log.debug("configuration %d is in force here", published.snapshot.generation)
 
-    def _look(self, now: float) -> None:  # noqa: ARG002
+    def _look(self, now: float) -> None:
         """See whether another process has published a configuration; called in the hub."""
-        generation = self._shared.cells.view[_GENERATION]
-        if generation != self._seen and self._shared.directory is not None:
-            self._seen = generation
-            gevent.spawn(self._catch_up, self._shared.directory)
+        if self._is_behind and now >= self._next_look and not self._catching_up:
+            self._catching_up = True
+            # One after the other: a large configuration takes each worker a moment.
+            gevent.spawn_later(_APART * (self._shared.worker % _TOGETHER), self.catch_up)
 
-    def _catch_up(self, path: Path) -> None:
+    @property
+    def _is_behind(self) -> bool:
+        return self._shared.directory is not None and self._shared.cells.view[_GENERATION] != self._generation
+
+    def catch_up(self) -> None:
+        """Take up what was published last, if that is another configuration than the one in force here."""
+        self._catching_up = False
+        path = self._shared.directory
+        if path is None or not self._is_behind:
+            return
+        generation = self._shared.cells.view[_GENERATION]
         try:
             published = decode(directory.read(path))
         except (OSError, ValueError) as error:
             # At an upgrade it may be that of a newer version, whose workers are about to take over.
-            log.warning("this worker keeps configuration %d: %s", self._published.snapshot.generation, error)
+            self._next_look = monotonic() + _RETRY
+            if self._told != generation:
+                log.warning("this worker keeps configuration %d: %s", self._generation, error)
+            self._told = generation
             return
-        if published.snapshot.generation != self._published.snapshot.generation:
+        if published.snapshot.generation == self._generation:
+            self._next_look = monotonic() + _RETRY  # its number is still to come
+        else:
             self.adopt(published)
+
+    @property
+    def _generation(self) -> int:
+        return self._published.snapshot.generation
 
     def attach(self, service: Service) -> None:
         """Let `service`, which calls this application, tell of what never reaches it."""
@@ -139,6 +170,10 @@ class Application:
         if self._started_in == os.getpid():
             return
         self._started_in = os.getpid()
+        DEADLINES.start()
+        if self._controlling.monitor is not None:
+            Publication(self._shared.directory, self._shared.cells).complete()
+        self.catch_up()
         if not self._shared.controls:
             self._pools.fallback.start()
         self._controlling.start()
@@ -225,21 +260,24 @@ def _of_worker(state: Path, slot: str) -> Application | None:
 def _live_config(application: Application, shared: Shared, monitor: Monitor) -> LiveConfig:
     from lbg.control.live_config import LiveConfig  # which proxy workers do without
 
-    cwd = Path.cwd()
-
     def read() -> Loaded:
-        loaded = load(os.environ, cwd)
-        check_references(loaded, verify, cwd)
+        loaded = load(os.environ, _start())
+        check_references(loaded, verify, Path.cwd())
         return loaded
 
     return LiveConfig(
         load=read,
-        current=lambda: application.published,
+        current=application.up_to_date,
         adopt=application.adopt,
         publication=Publication(shared.directory, shared.cells),
         monitor=monitor,
         note_load=lambda loaded: shared.series.note_load(loaded=loaded),
     )
+
+
+def _start() -> Path:
+    """Return where relative names of configuration files begin."""
+    return Path(os.environ.get(START_VARIABLE, "."))
 
 
 def _watch(published: Published, live: LiveConfig) -> ConfigWatch | None:
@@ -248,7 +286,7 @@ def _watch(published: Published, live: LiveConfig) -> ConfigWatch | None:
         return None
     from lbg.control.watch import ConfigWatch
 
-    return ConfigWatch(Path.cwd() / snapshot.source, live.reload)
+    return ConfigWatch(_start() / snapshot.source, live.follow)
 
 
 def explainer_of(loaded: Loaded) -> Explainer:

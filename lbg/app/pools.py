@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from lbg.health.fallback import Fallback
 from lbg.http.headers import ResponseRules
@@ -17,7 +19,7 @@ from lbg.upstream.pool import Pool
 from lbg.upstream.tally import PoolTally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from lbg.app.shared import Shared
     from lbg.config.pools import PoolConfig
@@ -49,6 +51,8 @@ class Pools:
         self._shared = shared
         self._serves = serves
         self._made: dict[str, _Made] = {}
+        # Requests that wait or try again in a pool that was replaced keep it alive.
+        self._replaced: defaultdict[str, WeakSet[Pool]] = defaultdict(WeakSet)
         self.fallback = Fallback(shared.cells, ReportWriter(shared.cells, shared.worker))
         self.adopt(published)
 
@@ -72,11 +76,18 @@ class Pools:
             for name, config in published.snapshot.config.pools.items()
         }
         self.fallback.guard((made.pool, made.config.outlier) for made in self._made.values())
-        kept = set(self._endpoints())
-        for made in before.values():
-            for endpoint in made.pool.endpoints:
-                if endpoint not in kept:
-                    endpoint.retire()
+        gone = _endpoints(before) - _endpoints(self._made)
+        self._forward_requests(before)
+        for endpoint in gone:
+            endpoint.retire()
+
+    def _forward_requests(self, before: dict[str, _Made]) -> None:
+        for name, made in before.items():
+            after = self._made.get(name)
+            if after is not None and after.pool is not made.pool:
+                self._replaced[name].add(made.pool)
+                for pool in self._replaced[name]:
+                    pool.follow(after.pool)
 
     def _next(
         self, name: str, config: PoolConfig, published: Published, before: _Made | None, rules: ResponseRules
@@ -88,7 +99,10 @@ class Pools:
         endpoints = self._members(config, slots, before)
         policy = policy_of(name, config, serves=self._serves)
         tally = PoolTally(self._shared.cells, slot=slot, worker=self._shared.worker)
-        return _Made(Pool(name, config, endpoints, policy, rules, tally), config, slot, slots)
+        pool = Pool(name, config, endpoints, policy, rules, tally)
+        if before is not None and before.slot == slot:
+            pool.succeed(before.pool)
+        return _Made(pool, config, slot, slots)
 
     def _members(
         self, config: PoolConfig, slots: tuple[int, ...], before: _Made | None
@@ -115,10 +129,10 @@ class Pools:
             members.append(endpoint)
         return tuple(members)
 
-    def _endpoints(self) -> Iterator[Endpoint]:
-        for made in self._made.values():
-            yield from made.pool.endpoints
-
     def _tick(self, now: float) -> None:
         for made in self._made.values():
             made.pool.tick(now)
+
+
+def _endpoints(pools: Mapping[str, _Made]) -> set[Endpoint]:
+    return {endpoint for made in pools.values() for endpoint in made.pool.endpoints}

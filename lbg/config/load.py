@@ -18,6 +18,8 @@ __all__ = ["ConfigError", "Loaded", "Problem", "load"]
 
 DEFAULT_FILE = "lbg.toml"
 ENDPOINTS = "LBG_ENDPOINTS"
+START_VARIABLE = "LBG_START_DIRECTORY"
+"""Set in workers of our master only: where relative names of files begin."""
 
 _POSITION = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 _KEY_TUPLE = re.compile(r"\(['\"].*\)")

@@ -1,9 +1,10 @@
 """One loaded configuration with its number, and the document that carries it between processes."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Self
+from typing import Any, Self
 
 from lbg.config.schema import Config
 
@@ -25,29 +26,32 @@ class Snapshot:
 
 def digest_of(config: Config) -> str:
     """Return the blake2b of the canonical JSON in hex, the same for equal configurations in every process."""
-    canonical = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return _digest(config.model_dump(mode="json"))
+
+
+def _digest(plain: object) -> str:
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 
-def to_document(snapshot: Snapshot) -> bytes:
-    """Write a snapshot as JSON for `from_document`; it holds the admin token."""
-    document = {
+def to_document(snapshot: Snapshot) -> dict[str, object]:
+    """Return a snapshot as plain data for `from_document`; it holds the admin token."""
+    return {
         "generation": snapshot.generation,
         "digest": snapshot.digest,
         "source": snapshot.source,
         "config": snapshot.config.model_dump(mode="json"),
     }
-    return json.dumps(document).encode()
 
 
-def from_document(document: bytes) -> Snapshot:
-    """Read what `to_document` wrote; raises ValueError when it is damaged."""
+def from_document(values: Mapping[str, Any]) -> Snapshot:
+    """Read what `to_document` made; raises ValueError when it is damaged."""
     try:
-        values = json.loads(document)
+        digest = _digest(values["config"])
         config = Config.model_validate(values["config"])
         snapshot = Snapshot(config, values["generation"], values["digest"], values["source"])
     except (KeyError, TypeError) as error:
         raise ValueError("the snapshot document is incomplete") from error
-    if digest_of(config) != snapshot.digest:
+    if digest != snapshot.digest:
         raise ValueError("the digest of the snapshot document does not fit its content")
     return snapshot

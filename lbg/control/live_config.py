@@ -68,11 +68,25 @@ class LiveConfig:
         self._changing = threading.Lock()
 
     def reload(self) -> Change:
-        """Read the configuration again. Raises ConfigError, NotInCharge, Unpublished, NoSlot, OSError."""
+        """Read the configuration again and put it in force; pages and other files are read anew with it.
+
+        Raises ConfigError, NotInCharge, Unpublished, NoSlot, OSError.
+        """
+        change = self._reload(lambda _: True)
+        assert change is not None
+        return change
+
+    def follow(self) -> None:
+        """Do so if the configuration is another one than the one in force; raises the same."""
+        self._reload(lambda config: not self._is_in_force(config))
+
+    def _reload(self, wanted: Callable[[Config], bool]) -> Change | None:
         with self._changing:
             self._be_in_charge()
             try:
                 loaded = self._load()
+                if not wanted(loaded.config):
+                    return None
                 change = self._replace(loaded)
             except (ConfigError, Unpublished, NoSlot, OSError) as error:
                 self._note_load(False)
@@ -90,10 +104,15 @@ class LiveConfig:
             return with_held(before.snapshot.config, amendments.amended(loaded.config)), amendments
 
         before = self._current()
-        published = self._publish(loaded.source, amend)
+        published = self._publish(loaded.source, amend, before)
         # What waits for HUP is no part of what is published.
         waiting = difference(before.snapshot.config, loaded.config).waiting
         return self._changed(before, published, waiting)
+
+    def _is_in_force(self, config: Config) -> bool:
+        before = self._current()
+        amended = before.amendments.settled(config).amended(config)
+        return with_held(before.snapshot.config, amended) == before.snapshot.config
 
     def add(self, pool: str, data: object) -> Change:
         """Add the endpoint that `data` describes, ready for requests.
@@ -144,7 +163,7 @@ class LiveConfig:
         except ConfigError as error:
             raise Conflict(f"{error.problems[0].message}.") from error
         published = self._publish(
-            before.snapshot.source, lambda amendments: (config, noted(amendments)), before=before
+            before.snapshot.source, lambda amendments: (config, noted(amendments)), before
         )
         return self._changed(before, published, ())
 
@@ -152,9 +171,9 @@ class LiveConfig:
         self,
         source: str,
         amend: Callable[[Amendments], tuple[Config, Amendments]],
-        before: Published | None = None,
+        before: Published,
     ) -> Published:
-        published = self._publication.publish(source, amend, self._current(), only_after=before)
+        published = self._publication.publish(source, amend, before, only_after=before)
         self._adopt(published)
         return published
 

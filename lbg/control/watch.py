@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("lbg.config")
 
 _INTERVAL: Final = 1.0  # seconds
+_PATIENCE: Final = 10  # looks
 Mark = tuple[int, int, int]
 
 
 class ConfigWatch:
-    """Calls `reload` once `path` has another content and has then stayed the same for a look.
+    """Calls `reload` once `path` has another content and has then stayed the same for a look, and at first.
 
     A file that is gone, or whose content is wrong, leaves everything as it is; `reload` tells of it.
     """
@@ -30,8 +31,9 @@ class ConfigWatch:
     def __init__(self, path: Path, reload: Callable[[], object]) -> None:
         self._path = path
         self._reload = reload
-        self._known = self._mark()
-        self._last = self._known
+        self._known: Mark | None = None  # the configuration in force may be of a file before this one
+        self._last: Mark | None = None
+        self._pause = 0  # looks
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -50,16 +52,21 @@ class ConfigWatch:
 
     def look(self) -> None:
         """Look once."""
+        if self._pause:
+            self._pause -= 1
+            return
         mark = self._mark()
         settled, self._last = mark == self._last, mark
         if mark is None or mark == self._known or not settled:
             return
         try:
-            log.info("%s has changed", self._path)
             self._reload()
         except NotInCharge:
             return  # whoever is looks as well, and this process perhaps later
-        except (ConfigError, Unpublished, NoSlot, OSError):
+        except (Unpublished, OSError):
+            self._pause = _PATIENCE  # told already; it may go better later
+            return
+        except (ConfigError, NoSlot):
             pass  # told already, and the next version of the file will be looked at
         except Exception:
             log.exception("the configuration could not be reloaded")

@@ -39,16 +39,23 @@ log = logging.getLogger("lbg.proxy")
 App = Callable[[dict[str, Any], Any], "Iterable[bytes]"]
 
 
-class _Inner:
-    """What a chain of filters ends in, which another configuration may change while the chain stays."""
+@dataclass(frozen=True, slots=True)
+class _Filtered:
+    """A chain of filters, which may outlive configurations, and what its requests lead to in this one."""
 
-    __slots__ = ("app",)
-
-    def __init__(self, app: App) -> None:
-        self.app = app
+    chain: App
+    action: App
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return self.app(environ, start_response)
+        environ["lbg.exchange"].action = self.action
+        environ["lbg.received"] = environ.copy()  # for logs and traces: filters change what goes upstream
+        return self.chain(environ, start_response)
+
+
+def _act(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Do what the request was to lead to when it came: another configuration may be in force by now."""
+    action: App = environ["lbg.exchange"].action
+    return action(environ, start_response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,6 @@ class _Chain:
     filters: tuple[FilterConfig, ...]
     pools: tuple[Pool, ...]
     app: App
-    inner: _Inner
 
 
 class RouteApps:
@@ -103,15 +109,12 @@ class RouteApps:
         asked = tuple(
             self._pools[name] for one in filters if (name := getattr(one, "pool", None)) is not None
         )
-        if before is not None and (before.filters, before.pools) == (filters, asked):
-            before.inner.app = app
-            chain = before
-        else:
-            inner = _Inner(app)
-            made = chain_of(filters, inner, lambda index: self._tools(route, index))
-            chain = _Chain(filters, asked, made, inner)
+        chain = before
+        if chain is None or (chain.filters, chain.pools) != (filters, asked):
+            made = chain_of(filters, _act, lambda index: self._tools(route, index))
+            chain = _Chain(filters, asked, made)
         self._chains[route.name] = chain
-        return chain.app
+        return _Filtered(chain.app, app)
 
     def _action(
         self, route: Route, upstreams: Mapping[str, Upstream]

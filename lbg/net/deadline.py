@@ -6,6 +6,7 @@ it may last until; a timer looks at all live streams ten times a second and canc
 
 from __future__ import annotations
 
+import os
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -30,17 +31,24 @@ class Overdue(Protocol):
 class Deadlines:
     """Calls `expire()` on every watched object whose `deadline` (CLOCK_MONOTONIC seconds) has passed."""
 
-    __slots__ = ("_on_tick", "_timer", "_watched")
+    __slots__ = ("_on_tick", "_process", "_timer", "_watched")
 
     def __init__(self) -> None:
         self._watched: set[Overdue] = set()
         self._on_tick: list[Callable[[float], None]] = []
         self._timer: Any = None
+        self._process = 0
 
     def watch(self, item: Overdue) -> None:
-        """Look at `item.deadline` from now on; the timer starts with the first one."""
+        """Look at `item.deadline` from now on; with the first one ticks begin."""
         self._watched.add(item)
         if self._timer is None:
+            self.start()
+
+    def start(self) -> None:
+        """Let ticks come from now on in this process; further calls do nothing."""
+        if self._timer is None or self._process != os.getpid():
+            self._process = os.getpid()
             self._timer = gevent.get_hub().loop.timer(TICK, TICK, ref=False)
             self._timer.start(self._tick)
 

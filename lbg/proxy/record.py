@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from lbg.errors import Reason, UpstreamError
     from lbg.routing.table import Route
     from lbg.telemetry.trace_context import TraceContext
@@ -49,7 +51,8 @@ class Record:
     the only pool. `switched` tells that it speaks another protocol now. `began` is when it came
     (CLOCK_MONOTONIC), `queued` the seconds it waited for an endpoint. `detail` is what a local reply told the
     client, `candidates` are the endpoints as they were when it was decided that there is no further try.
-    `trace_context` is the part of lbg in a trace, None where it takes no part.
+    `trace_context` is the part of lbg in a trace, None where it takes no part. `action` is what comes after
+    the filters of the route.
     Most requests set few of these: class defaults make the rest free.
     """
 
@@ -72,6 +75,7 @@ class Record:
     detail = ""
     candidates: tuple[Candidate, ...] = ()
     trace_context: TraceContext | None = None
+    action: Callable[[dict[str, Any], Any], Iterable[bytes]] | None = None
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id

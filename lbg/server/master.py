@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lbg.config.load import ConfigError, load
+from lbg.config.load import START_VARIABLE, ConfigError, load
 from lbg.config.references import check_references
 from lbg.hooks.verify import verify
 from lbg.net.address import Bind
@@ -42,6 +42,7 @@ class Master:
 
     def __init__(self) -> None:
         self.generation = 0
+        self._start: Path | None = None
         self._loaded: Loaded | None = None
         self._state: StateDirectory | None = None
         self._totals: Totals = {}  # of the masters before this one
@@ -63,8 +64,10 @@ class Master:
 
     def load(self) -> None:
         """Load the configuration, and publish it at a reload; exit with status 2 when the first is wrong."""
+        # gunicorn changes it later, if told so: relative names are those of the command line.
+        self._start = self._start or Path.cwd()
         try:
-            loaded = load(os.environ, Path.cwd())
+            loaded = load(os.environ, self._start)
             check_references(loaded, verify, Path.cwd())
             config = self._with_addresses_in_force(loaded.config)
             if self._state is not None:
@@ -176,6 +179,8 @@ class Master:
     def post_fork(self, server: Any, worker: Any) -> None:
         """In the new worker: tell the application where its cells are, and register."""
         worker.early_signals = server.SIG_QUEUE
+        if self._start is not None:
+            os.environ[START_VARIABLE] = str(self._start)
         self.state.enter(worker.slot, worker.role.number, self.generation)
 
     def child_exit(self, server: Any, worker: Any) -> None:  # noqa: ARG002

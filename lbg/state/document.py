@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from lbg.config.amendments import Amendments
 from lbg.config.snapshot import Snapshot, from_document, to_document
@@ -26,9 +27,8 @@ class Published:
 
 def encode(published: Published) -> bytes:
     """Return the document for `published`."""
-    snapshot = json.loads(to_document(published.snapshot))
     content = {
-        "snapshot": snapshot,
+        "snapshot": to_document(published.snapshot),
         "slots": published.slots,
         "pool_slots": published.pool_slots,
         "amendments": published.amendments.model_dump(mode="json"),
@@ -38,12 +38,13 @@ def encode(published: Published) -> bytes:
 
 def decode(document: bytes) -> Published:
     """Return what `document` says. Raises ValueError when it is damaged."""
-    slots, pool_slots = decode_slots(document)
+    content = _content(document)
+    slots, pool_slots = _slots(content)
     try:
-        snapshot = from_document(json.dumps(json.loads(document)["snapshot"]).encode())
+        snapshot = from_document(content["snapshot"])
     except (KeyError, TypeError) as error:
         raise ValueError("the directory document is incomplete") from error
-    return Published(snapshot, slots, pool_slots, decode_amendments(document))
+    return Published(snapshot, slots, pool_slots, _amendments(content))
 
 
 def decode_slots(document: bytes) -> tuple[dict[str, int], dict[str, int]]:
@@ -51,11 +52,7 @@ def decode_slots(document: bytes) -> tuple[dict[str, int], dict[str, int]]:
 
     Raises ValueError when it is damaged.
     """
-    try:
-        content = json.loads(document)
-        return _checked(content["slots"], ENDPOINT_SLOTS), _checked(content["pool_slots"], POOL_SLOTS)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError("the directory document is incomplete") from error
+    return _slots(_content(document))
 
 
 def decode_amendments(document: bytes) -> Amendments:
@@ -63,7 +60,36 @@ def decode_amendments(document: bytes) -> Amendments:
 
     Raises ValueError when it is damaged.
     """
-    return Amendments.model_validate(json.loads(document).get("amendments", {}))
+    return _amendments(_content(document))
+
+
+def decode_generation(document: bytes) -> int:
+    """Return the number of the configuration. Raises ValueError when it is damaged."""
+    try:
+        return int(_content(document)["snapshot"]["generation"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("the directory document is incomplete") from error
+
+
+def _content(document: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(document)
+    except RecursionError as error:
+        raise ValueError("the directory document is nested too deeply") from error
+    if not isinstance(content, dict):
+        raise ValueError("the directory document is incomplete")  # noqa: TRY004
+    return content
+
+
+def _amendments(content: dict[str, Any]) -> Amendments:
+    return Amendments.model_validate(content.get("amendments", {}))
+
+
+def _slots(content: dict[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+    try:
+        return _checked(content["slots"], ENDPOINT_SLOTS), _checked(content["pool_slots"], POOL_SLOTS)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("the directory document is incomplete") from error
 
 
 def _checked(slots: dict[str, int], limit: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ The master does it when it starts and at HUP, the control worker when an operato
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,13 @@ from typing import TYPE_CHECKING, Final
 from lbg.config.amendments import Amendments
 from lbg.config.snapshot import Snapshot
 from lbg.state import directory
-from lbg.state.document import Published, decode_amendments, decode_slots, encode
+from lbg.state.document import (
+    Published,
+    decode_amendments,
+    decode_generation,
+    decode_slots,
+    encode,
+)
 from lbg.state.layout import ENDPOINT_SLOTS, POOL_SLOTS, Header, NoSlot, assign_slots, identity
 from lbg.state.lock import FileLock
 
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
 
     from lbg.config.schema import Config
     from lbg.state.cells import Cells
+
+log = logging.getLogger("lbg.config")
 
 LOCK: Final = "publishing"
 _PATIENCE: Final = 5.0  # seconds
@@ -54,13 +63,13 @@ class Publication:
         """
         with self._alone():
             self._refuse_other(only_after)
-            known, known_pools, amendments = self._known(last)
+            known, known_pools, amendments, written = self._known(last)
             config, amendments = amend(amendments)
             pools = config.pools
             endpoints = (identity(name, one.address.text) for name in pools for one in pools[name].endpoints)
             slots = _assign("endpoints", known, endpoints, ENDPOINT_SLOTS)
             pool_slots = _assign("pools", known_pools, pools, POOL_SLOTS)
-            generation = self._cells.view[Header.GENERATION] + 1
+            generation = max(self._cells.view[Header.GENERATION], written) + 1
             snapshot = Snapshot.of(config, generation, source)
             published = Published(snapshot, slots, pool_slots, amendments)
             if self._path is not None:
@@ -76,17 +85,27 @@ class Publication:
         if expected is not None and expected.snapshot.generation != self._cells.view[Header.GENERATION]:
             raise Unpublished("another configuration came into force at this moment, please try again")
 
-    def _known(self, last: Published | None) -> tuple[dict[str, int], dict[str, int], Amendments]:
+    def complete(self) -> None:
+        """Finish what a process was killed at: a document that is there comes into force. Raises nothing."""
+        if self._path is None:
+            return
+        try:
+            with self._alone():
+                written = decode_generation(directory.read(self._path))
+                self._cells.view[Header.GENERATION] = max(self._cells.view[Header.GENERATION], written)
+        except (OSError, ValueError, Unpublished) as error:
+            log.debug("nothing to complete: %s", error)
+
+    def _known(self, last: Published | None) -> tuple[dict[str, int], dict[str, int], Amendments, int]:
         if self._path is not None:
             try:
                 document = directory.read(self._path)
-                return *decode_slots(document), decode_amendments(document)
-            except (OSError, ValueError):
-                if last is None:
-                    return {}, {}, Amendments()
+                return *decode_slots(document), decode_amendments(document), decode_generation(document)
+            except (OSError, ValueError) as error:
+                log.debug("the last configuration is not in the directory: %s", error)
         if last is None:
-            return {}, {}, Amendments()
-        return last.slots, last.pool_slots, last.amendments
+            return {}, {}, Amendments(), 0
+        return last.slots, last.pool_slots, last.amendments, last.snapshot.generation
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC: Final = int.from_bytes(b"lbgserie", "big")
-VERSION: Final = 1
+VERSION: Final = 2
 REGION: Final = 1 << 17  # cells, 1 MB: room for every endpoint that can be configured
 SPARE: Final = 64  # cells where values go that find no room: the most that an entry can have
 MAX_TEXT: Final = 4096  # bytes

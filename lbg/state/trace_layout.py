@@ -20,7 +20,7 @@ class Ring(IntEnum):
     """Why a request was kept; each has a ring, so that none pushes out the others."""
 
     FAILED = 0  # we or an endpoint could not serve it
-    REFUSED = 1  # the client's own doing: 4xx, or it left
+    REFUSED = 1  # the client's own doing: 4xx, a loop, or it left
     SERVED = 2  # slow, or drawn as a sample
 
 

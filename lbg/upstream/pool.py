@@ -61,6 +61,7 @@ class Pool:
     """
 
     __slots__ = (
+        "__weakref__",
         "_budget",
         "_candidates",
         "_cells",
@@ -117,11 +118,24 @@ class Pool:
         self._budget = RetryBudget(config.retry.budget)
         self._completed = Window()
         self._next_sample = 0.0
-        self._picks = 0
+        self._picks = max((endpoint.picked for endpoint in endpoints), default=0)
         self.failing_open = False
         now = monotonic()
         self.refresh(now)
         self._budget.sample(now, *self._totals())  # what was before this worker is not in its window
+
+    def succeed(self, before: Pool) -> None:
+        """Take the place of `before`, of another configuration: requests in its queue keep their turn."""
+        if self.queue is not None and before.queue is not None:
+            self.queue = before.queue
+            self.queue.adopt(self._config.queue)
+
+    def follow(self, after: Pool) -> None:
+        """Send requests that are here already to the endpoints of `after`, which takes the place of this."""
+        self.endpoints = after.endpoints
+        self._policy = after._policy
+        self._picks = after._picks
+        self.refresh(monotonic())
 
     def __repr__(self) -> str:
         return f"<Pool {self.name} {list(self.endpoints)}>"

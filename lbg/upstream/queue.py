@@ -69,6 +69,11 @@ class Queue:
         self._looking = False
         self.completed_per_second = 0.0
 
+    def adopt(self, config: QueueConfig) -> None:
+        """Keep to other limits from now on; who waits already does so as long as it was told."""
+        self._size = config.size
+        self._timeout = config.timeout
+
     def __len__(self) -> int:
         return len(self._waiters)
 

@@ -16,7 +16,7 @@ from tests.support import address as addresses
 from tests.support.backend import Backend
 from tests.support.client import RawClient, RawResponse, fetch
 from tests.support.handlers import answer, slow
-from tests.support.lbg import LbgProcess, one_pool
+from tests.support.lbg import ROOT, LbgProcess, one_pool
 from tests.support.load import Load
 from tests.support.processes import booted
 from tests.support.waiting import eventually
@@ -97,6 +97,27 @@ def test_what_was_added_outlives_reloads_and_the_control_worker(lbg: StartLbg) -
         process.write_config(one_pool(a.url, balance="random"))
         assert command(process, "reload").returncode == 0
         assert process.endpoint(b.url)["weight"] == 3
+
+
+def test_workers_that_no_client_has_met_yet_take_it_up_too(lbg: StartLbg) -> None:
+    with Backend(answer(body=b"a")) as a, Backend(answer(body=b"b")) as b:
+        process = booted(lbg(one_pool(a.url, b.url), workers=4))
+        removed = command(process, "remove", "main", a.url)
+        assert removed.returncode == 0
+        assert command(process, "status").returncode == 0  # more than the tenth of a second that it may take
+        assert bodies(process, 20) == {b"b"}
+
+
+def test_the_file_is_found_though_gunicorn_works_elsewhere(lbg: StartLbg, tmp_path: Path) -> None:
+    with Backend(answer(body=b"a")) as a, Backend(answer(body=b"b")) as b:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        relative = os.path.relpath(tmp_path / "lbg1" / "lbg.toml", ROOT)
+        args, env = ["--chdir", str(elsewhere)], {"LBG_CONFIG": relative}
+        process = booted(lbg(one_pool(a.url), args=args, env=env))
+        process.write_config(one_pool(b.url))
+        assert command(process, "reload").returncode == 0
+        eventually(lambda: bodies(process, 4) == {b"b"}, what="the file to be read again")
 
 
 def test_a_request_in_flight_to_a_removed_endpoint_is_answered(lbg: StartLbg) -> None:

@@ -121,6 +121,32 @@ def test_what_another_policy_measured_is_forgotten(process: Process) -> None:
     assert process.endpoint("a:1").latency is None
 
 
+def test_ties_go_on_where_they_were(process: Process) -> None:
+    process.endpoint("a:1").picked = 4000
+    process.endpoint("b:2").picked = 4001
+    process.adopt(web=web("http://a:1", "http://b:2", timeouts={"response": 7.0}))
+    assert process.pools.by_name["web"]._picks == 4001
+
+
+def test_who_waits_or_tries_again_does_so_at_the_endpoints_in_force(process: Process) -> None:
+    before = process.pools.by_name["web"]
+    process.adopt(web=web("http://b:2", "http://c:3"))
+    process.adopt(web=web("http://c:3", "http://d:4"))
+    assert [endpoint.name for endpoint in before.endpoints] == ["c:3", "d:4"]
+
+
+def test_a_queue_outlives_a_change_of_its_pool(process: Process) -> None:
+    limited = {"url": "http://a:1", "max_requests": 1}
+    process.adopt(web=web(limited))
+    queue = process.pools.by_name["web"].queue
+    assert queue is not None
+    process.adopt(web=web(limited, "http://b:2", queue={"size": 7}))
+    assert process.pools.by_name["web"].queue is queue
+    assert queue._size == 7
+    process.adopt(web=web("http://a:1"))
+    assert process.pools.by_name["web"].queue is None
+
+
 def test_the_same_address_in_another_pool_is_another_endpoint(process: Process) -> None:
     before = process.endpoint("a:1")
     process.adopt(other=web("http://a:1"))

@@ -16,7 +16,7 @@ from lbg.health.monitor import NotInCharge
 from lbg.state.cells import Cells
 from lbg.state.document import Published
 from lbg.state.layout import Admin, Header
-from lbg.state.publication import Publication
+from lbg.state.publication import Publication, Unpublished
 
 
 def config(*hosts: str, **more: Any) -> Config:
@@ -97,6 +97,25 @@ def test_a_reload_of_the_same_file_is_a_generation_without_a_change(process: Pro
     change = process.live.reload()
     assert change.published.snapshot.generation == 2
     assert not change.difference
+
+
+def test_following_the_file_leaves_alone_what_is_in_force_already(process: Process) -> None:
+    process.live.remove("web", "a:1")
+    process.live.follow()
+    assert len(process.adopted) == 2
+    process.file = lambda: config("a:1", "b:2", server={"header_timeout": 3.0})
+    process.live.follow()
+    assert len(process.adopted) == 2
+    process.file = lambda: config("b:2", "c:3")
+    process.live.follow()
+    assert process.urls() == ["http://b:2", "http://c:3"]
+
+
+def test_a_configuration_that_came_into_force_meanwhile_is_not_overwritten(process: Process) -> None:
+    process.cells.view[Header.GENERATION] = 2
+    with pytest.raises(Unpublished):
+        process.live.reload()
+    assert len(process.adopted) == 1
 
 
 def test_what_needs_new_workers_is_told_and_left_as_it_was(process: Process) -> None:

@@ -8,6 +8,7 @@ import pytest
 from lbg.config.problems import ConfigError, Problem
 from lbg.control.watch import ConfigWatch
 from lbg.health.monitor import NotInCharge
+from lbg.state.publication import Unpublished
 
 
 class Reloads:
@@ -37,13 +38,35 @@ def reloads() -> Reloads:
 
 @pytest.fixture
 def watch(file: Path, reloads: Reloads) -> ConfigWatch:
-    return ConfigWatch(file, reloads)
+    """Give one that has seen the file as it is."""
+    watch = ConfigWatch(file, reloads)
+    look(watch)
+    reloads.count = 0
+    return watch
 
 
 def look(watch: ConfigWatch, times: int = 3) -> None:
     """Look a few times."""
     for _ in range(times):
         watch.look()
+
+
+def test_the_first_look_may_find_another_file_than_the_one_in_force(file: Path, reloads: Reloads) -> None:
+    look(ConfigWatch(file, reloads))
+    assert reloads.count == 1
+
+
+@pytest.mark.parametrize("error", [Unpublished("busy"), OSError("disk")])
+def test_what_may_go_better_later_is_tried_again_after_a_while(
+    file: Path, watch: ConfigWatch, reloads: Reloads, error: Exception
+) -> None:
+    reloads.error = error
+    file.write_text("another")
+    look(watch, 11)
+    assert reloads.count == 1
+    reloads.error = None
+    look(watch, 20)
+    assert reloads.count == 2
 
 
 def test_a_file_that_stays_the_same_is_left_alone(watch: ConfigWatch, reloads: Reloads) -> None:

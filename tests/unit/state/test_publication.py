@@ -123,6 +123,28 @@ def test_what_raises_changes_nothing(tmp_path: Path, publication: Publication, c
     assert FileLock(tmp_path / LOCK).try_acquire()
 
 
+def test_a_document_whose_writer_died_before_its_number_is_completed(
+    publication: Publication, cells: Cells
+) -> None:
+    publish(publication, "a:1")
+    publish(publication, "b:2")
+    cells.view[Header.GENERATION] = 1
+    assert publish(publication, "c:3").snapshot.generation == 3
+    cells.view[Header.GENERATION] = 2
+    publication.complete()
+    assert cells.view[Header.GENERATION] == 3
+    publication.complete()
+    assert cells.view[Header.GENERATION] == 3
+
+
+def test_nothing_to_complete_is_no_error(tmp_path: Path, publication: Publication, cells: Cells) -> None:
+    publication.complete()
+    (tmp_path / directory.DOCUMENT).write_bytes(b"{")
+    publication.complete()
+    Publication(None, cells).complete()
+    assert cells.view[Header.GENERATION] == 0
+
+
 def test_without_a_directory_it_is_of_this_process_alone() -> None:
     cells = Cells.private()
     publication = Publication(None, cells)
