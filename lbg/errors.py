@@ -21,6 +21,11 @@ class Reason:
     def __str__(self) -> str:
         return self.code
 
+    @property
+    def refused(self) -> bool:
+        """Whether the request itself is the cause, so that any client can bring about as many as it likes."""
+        return self.status < 500 or self.code == "loop"
+
 
 _TABLE: Final = (
     ("no_route", 404, "destination_not_found"),

@@ -114,7 +114,7 @@ class RateLimit:
         wait = seconds(until - now)
         return LocalReply(
             "banned",
-            f"Too many requests were rejected; all are for another {wait} s.",
+            f"This client is banned for another {wait} s.",
             headers=(("Retry-After", str(wait)), *self._fields.of_banned(until - now)),
         )
 

@@ -125,6 +125,9 @@ class UserFilter:
     ) -> Iterable[bytes]:
         """Answer in place of the middleware, which may have called start_response already."""
         info = type(failure), failure, failure.__traceback__
+        record = environ.get("lbg.exchange")
+        if record is not None:
+            record.gave_up = str(failure)
 
         def restart(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
             return start_response(status, headers, info)

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lbg.errors import LocalReply
 
 _EXTRA_PHRASES: Final = {499: "Client Closed Request"}
@@ -50,6 +52,12 @@ def status_line(status: int) -> str:
         except ValueError:
             phrase = "Unknown"
     return f"{status} {phrase}"
+
+
+def accepted(environ: Mapping[str, object]) -> str:
+    """Return what a request accepts, "" where its environ does not tell; a filter may have spoilt it."""
+    value = environ.get("HTTP_ACCEPT")
+    return value if isinstance(value, str) else ""
 
 
 def make_reply(cause: LocalReply, accept: str, request_id: str, page: Page | None = None) -> Reply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from lbg.config.secrets import text_without_secrets
 from lbg.errors import LocalReply
 from lbg.http.keys import parse_key
 from lbg.http.target import readings, routing_path
@@ -122,7 +123,7 @@ class Explainer:
             return outcome | {"outcome": "maintenance"}
         if config.redirect is not None:
             location = Renderer.of(config.redirect.to).render(environ)
-            return outcome | {"outcome": "redirect", "location": location}
+            return outcome | {"outcome": "redirect", "location": text_without_secrets(location)}
         if config.respond is not None:
             return outcome | {"outcome": "respond"}
         split = _split(config, environ)

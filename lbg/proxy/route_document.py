@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from lbg.config.filters import BasicAuthConfig, UserFilterConfig
-from lbg.routing.conditions import conditions_of, may_be_secret
+from lbg.config.secrets import route_without_secrets
+from lbg.routing.conditions import conditions_of
 
 if TYPE_CHECKING:
     from lbg.config.filters import FilterConfig
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from lbg.routing.table import Route
 
 Document = dict[str, Any]
-
-HIDDEN: Final = "(hidden)"
 
 
 def route_document(route: Route) -> Document:
@@ -55,7 +54,7 @@ def action_document(config: RouteConfig) -> Document:
         action["split_key"] = config.split_key
     elif config.pool is not None:
         action["pool"] = config.pool
-    return action
+    return route_without_secrets(action)
 
 
 def filter_document(section: FilterConfig) -> Document:
@@ -66,12 +65,7 @@ def filter_document(section: FilterConfig) -> Document:
     if isinstance(section, UserFilterConfig):
         return {"use": section.use, "options": sorted(section.options)}
     settings = section.model_dump(mode="json", exclude_defaults=True, exclude={"use"})
+    told = route_without_secrets(settings)
     if isinstance(section, BasicAuthConfig):
-        settings["users"] = sorted(section.users)
-    return {"use": section.use, **{name: _told(name, value) for name, value in settings.items()}}
-
-
-def _told(name: str, value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _told(key, inner) for key, inner in value.items()}
-    return HIDDEN if isinstance(value, str) and may_be_secret(name) else value
+        told["users"] = sorted(section.users)
+    return {"use": section.use, **told}

@@ -7,12 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qsl
 
+from lbg.config.secrets import HIDDEN, may_be_secret, text_without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lbg.config.routes import ConditionConfig, RouteConfig
 
-_SECRET: Final = re.compile(r"(?i)authorization|cookie|token|secret|passw|api[-_]?key|signature|credential")
 _SHOWN: Final = 60  # characters of a value in a sentence
 
 
@@ -111,7 +112,8 @@ class _About:
         if self._values:
             return f"{self._what} is {self._shown(self._config.values)}"
         if self._pattern is not None:
-            return f"{self._what} matches {'a pattern' if self._hidden else self._config.regex}"
+            regex = "a pattern" if self._hidden else text_without_secrets(self._config.regex)
+            return f"{self._what} matches {regex}"
         return f"{self._what} is there"
 
     def fits(self, values: tuple[str, ...]) -> bool:
@@ -135,8 +137,8 @@ class _About:
 
     def _shown(self, values: tuple[str, ...]) -> str:
         if self._hidden:
-            return "(hidden)"
-        return " or ".join(f'"{value[:_SHOWN]}"' for value in values)
+            return HIDDEN
+        return " or ".join(f'"{text_without_secrets(value)[:_SHOWN]}"' for value in values)
 
 
 def conditions_of(config: RouteConfig) -> tuple[Condition, ...]:
@@ -145,11 +147,6 @@ def conditions_of(config: RouteConfig) -> tuple[Condition, ...]:
     headers = [HeaderCondition(name, condition) for name, condition in config.headers.items()]
     query = [QueryCondition(name, condition) for name, condition in config.query.items()]
     return (*methods, *headers, *query)
-
-
-def may_be_secret(name: str) -> bool:
-    """Return whether the value of a field or parameter of this name had better not be shown."""
-    return bool(_SECRET.search(name))
 
 
 def text_of(value: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import gevent
 
 from lbg.errors import ClientGone, LbgError, LocalReply, RequestError, StreamTimeout
-from lbg.http.replies import make_reply
+from lbg.http.replies import accepted, make_reply
 from lbg.net.stream import WRITE_TIMEOUT
 from lbg.server.body import EMPTY, RequestInput
 from lbg.server.client import Client
@@ -31,8 +31,6 @@ log = logging.getLogger("lbg.server")
 _READ: Final = 16384
 _LINGER_TIME: Final = 2.0  # seconds a closing connection still takes bytes, so that our answer arrives
 _LINGER_READ: Final = 65536
-
-
 _SOON: Final = (("Retry-After", "1"),)
 
 
@@ -90,6 +88,10 @@ class Http1Connection:
             log.debug("client connection ended early", exc_info=True)
             lingering = False
             self._show_cut()
+        except gevent.GreenletExit:
+            lingering = False
+            self._show_cut()
+            raise
         finally:
             service.connections.discard(self)
             self._close(lingering=lingering)
@@ -203,7 +205,9 @@ class Http1Connection:
                 environ["lbg.cut"] = error
             if isinstance(error, OSError) and response.begun:
                 raise
-            log.exception("the application failed: %s %s", environ["REQUEST_METHOD"], environ["RAW_URI"])
+            request = self._client.request
+            path = request.target.partition(b"?")[0].decode("ascii", "backslashreplace")
+            log.exception("the application failed: %s %s", request.method, path)
             if response.begun:
                 raise ClientGone("response cut short") from error
             fault = environ["lbg.fault"] = RequestError("internal", "The application failed.")
@@ -220,9 +224,7 @@ class Http1Connection:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
-            finished = environ.get("lbg.finished")
-            if finished is not None:
-                finished(environ, response.status, response.sent)
+            _tell(environ, response)
 
     def watch(self) -> None:
         """Notice from now on when the client leaves while it waits for its answer."""
@@ -243,15 +245,16 @@ class Http1Connection:
     def _refuse(self, fault: LocalReply) -> None:
         """Answer in place of the application, and close."""
         environ = self._environ
-        record = environ.get("lbg.exchange")
-        request_id = environ["lbg.request_id"] = _new_id() if record is None else record.request_id
+        given = getattr(environ.get("lbg.exchange"), "request_id", None)
+        request_id = environ["lbg.request_id"] = given or _new_id()
         if not self._reached:
             for tell in self._service.on_refusal:
                 tell(fault, environ)
-        reply = make_reply(fault, "", request_id)
+        reply = make_reply(fault, accepted(environ), request_id)
         head = [f"HTTP/1.1 {reply.status}\r\n", self._service.date, "Connection: close\r\n"]
         head += [f"{name}: {value}\r\n" for name, value in reply.headers]
-        self.stream.send("".join([*head, "\r\n"]).encode("latin-1") + reply.body)
+        body = b"" if environ.get("REQUEST_METHOD") == "HEAD" else reply.body
+        self.stream.send("".join([*head, "\r\n"]).encode("latin-1") + body)
 
     def _close(self, *, lingering: bool) -> None:
         stream = self.stream
@@ -279,6 +282,18 @@ class Http1Connection:
         ends = monotonic() + _LINGER_TIME
         while self.stream.recv(_LINGER_READ) and monotonic() < ends:
             pass
+
+
+def _tell(environ: Environ, response: Response) -> None:
+    """Tell who wants to know that a request is over."""
+    finished = environ.get("lbg.finished")
+    if finished is None:
+        return
+    try:
+        finished(environ, response.status, response.sent)
+    except Exception:
+        # A filter may have spoilt the environ: that must not cost the client its answer.
+        log.exception("a request that is over could not be counted and logged")
 
 
 def _new_id() -> str:

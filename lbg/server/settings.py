@@ -6,7 +6,7 @@ import os
 from typing import Any, Final
 
 from lbg.config.fields import MAX_WORKERS
-from lbg.server.logs import log_config
+from lbg.server.logs import log_config, write_behind
 from lbg.server.master import MASTER
 
 _MARGIN: Final = 2  # seconds the arbiter waits after the workers' own grace period before it kills
@@ -42,7 +42,11 @@ def settings() -> dict[str, Any]:
 
 
 def start_application(worker: Any) -> None:
-    """Let the application begin what goes on beside requests, whatever class its worker has."""
+    """Let the application begin what goes on beside requests, whatever class its worker has.
+
+    Until here a line is written before anything else happens: what ends a start must be told.
+    """
+    write_behind()
     start = getattr(worker.wsgi, "start", None)
     if start is not None:
         start()

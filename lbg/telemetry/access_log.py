@@ -13,7 +13,7 @@ import gevent
 from gevent.monkey import get_original
 
 from lbg.config.log_fields import logged_statuses
-from lbg.http.replies import make_reply
+from lbg.http.replies import accepted, make_reply
 from lbg.telemetry.access_log_console import ConsoleLine
 from lbg.telemetry.access_log_entry import Entry
 from lbg.telemetry.access_log_json import JsonLine
@@ -33,6 +33,7 @@ log = logging.getLogger("lbg.access")
 _FLUSH: Final = 1.0  # seconds that lines which wait get at a stop
 _COMPLAINT_INTERVAL: Final = 60.0  # seconds between two lines of the general log about lost ones
 _NEVER: Final = -1.0
+_CLIENT_ERROR: Final = 400
 # Requests whose lines are made at once: one after the other they take half of the time that each takes alone,
 # when the processor's caches are full of other things. And what 0.2 ms take, other requests wait.
 _TOGETHER: Final = 32
@@ -101,11 +102,11 @@ class AccessLog:
             status, cause = ending(environ, status)
             reason = cause.code if cause is not None else ""
             if "lbg.fault" in environ:
-                sent = len(make_reply(environ["lbg.fault"], "", record.request_id).body)
+                sent = _replied(environ, record.request_id)
         rate = self._rate
         if self._rates and record.route is not None:
             rate = self._rates.get(record.route.name, rate)
-        if rate < 1.0 and (rate == _NEVER or (status not in self._always and random() >= rate)):  # noqa: S311
+        if rate == _NEVER or (rate < 1.0 and random() >= rate and not self._is_kept(status, reason)):  # noqa: S311
             return
         client = environ.get("lbg.client")
         received = client.request.received if client is not None else 0
@@ -113,6 +114,10 @@ class AccessLog:
         # Other servers may have no loop whose tick comes for the rest.
         if len(self._entries) >= _TOGETHER or client is None:
             self._hand_over()
+
+    def _is_kept(self, status: int, reason: str) -> bool:
+        """Return whether a request is logged whatever the share: by its status, or since it was cut."""
+        return status in self._always or (bool(self._always) and bool(reason) and status < _CLIENT_ERROR)
 
     def _hand_over(self) -> None:
         entries, self._entries = self._entries, []
@@ -153,6 +158,13 @@ class AccessLog:
         """Write what waits, for a second at most."""
         self._hand_over()
         self._writer.close(_FLUSH)
+
+
+def _replied(environ: dict[str, Any], request_id: str) -> int:
+    """Return the bytes of the body that the server answered with in place of the application."""
+    if environ.get("REQUEST_METHOD") == "HEAD":
+        return 0
+    return len(make_reply(environ["lbg.fault"], accepted(environ), request_id).body)
 
 
 def _rate(share: bool | float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lbg.telemetry.received import as_received
 from lbg.telemetry.trace_context import parent_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Entry:
     @property
     def path(self) -> str:
         """The path as the client sent it."""
-        target: str = self.environ.get("RAW_URI", "")
+        target: str = as_received(self.environ).get("RAW_URI", "")
         return target.partition("?")[0]
 
     @property
@@ -98,6 +99,6 @@ class Entry:
         context = self.record.trace_context
         if context is not None:
             return context.trace_id
-        value: str | None = self.environ.get("HTTP_TRACEPARENT")
+        value: str | None = as_received(self.environ).get("HTTP_TRACEPARENT")
         parent = parent_of(value) if value is not None else None
         return parent.trace_id if parent is not None else ""

@@ -10,6 +10,8 @@ from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final
 
+from lbg.telemetry.received import as_received
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,8 +54,8 @@ class JsonLine:
 
 
 def _line(entry: Entry, now: str, longest: int, told: int) -> str:
-    environ, record = entry.environ, entry.record
-    get = environ.get
+    record = entry.record
+    get = as_received(entry.environ).get
     attempts = record.attempts
     ttfb, upstream = _upstream_times(attempts, record.began)
     took = entry.took

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 
 from lbg.errors import REASONS, ClientGone, LocalReply, StreamTimeout, UpstreamError
+from lbg.hooks.guard import HookFailed
 
 if TYPE_CHECKING:
     from lbg.errors import Reason
@@ -37,6 +38,8 @@ def _cause(error: BaseException) -> Reason:
     """Return why a response was cut short."""
     if isinstance(error, LocalReply | UpstreamError):
         return error.reason
+    if isinstance(error, HookFailed):
+        return REASONS["filter_error"]
     if isinstance(error, gevent.GreenletExit):
         return REASONS["shutdown"]
     if isinstance(error, ClientGone | StreamTimeout | OSError):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 8 * 2**20
 """Bytes of lines that may wait: a few seconds of a worker's busiest, and a bound to its memory."""
+GATHER: Final = 0.05
 
-_GATHER: Final = 0.05  # seconds in which lines come together for one write
 _BATCH: Final = 65536  # bytes
 _POLL: Final = 0.01
 
@@ -31,10 +31,11 @@ class LogWriter:
     process.
     """
 
-    def __init__(self, target: LogTarget, backlog: int = BACKLOG) -> None:
-        """`backlog` is in characters; lines are ASCII."""
+    def __init__(self, target: LogTarget, backlog: int = BACKLOG, gather: float = GATHER) -> None:
+        """`backlog` is in characters; for `gather` seconds lines come together for one write."""
         self._target = target
         self._backlog = backlog
+        self._gather = gather
         self._queue: Any = _SimpleQueue()
         self.trouble = ""
         self._started = self._ending = self._ended = self._reopening = False
@@ -50,9 +51,14 @@ class LogWriter:
         """The lines that were not written, for whatever reason."""
         return self._refused + self._failed
 
+    @property
+    def full(self) -> bool:
+        """Whether further lines are lost for want of room."""
+        return self._taken - self._over > self._backlog or self._ending
+
     def put(self, line: str) -> None:
         """Take a line with its line feed, to be written soon."""
-        if self._taken - self._over > self._backlog or self._ending:
+        if self.full:
             self._refused += 1
             self.trouble = f"{self._target.name} takes them too slowly"
             return
@@ -60,6 +66,12 @@ class LogWriter:
         self._queue.put(line)
         if not self._started:
             self._start()
+
+    def drain(self, timeout: float) -> None:
+        """Hold up the whole process, for `timeout` seconds at most, until what waits is written."""
+        ends = monotonic() + timeout
+        while self._started and self._taken > self._over and monotonic() < ends:
+            _sleep(_POLL)
 
     def reopen(self) -> None:
         """Close the file after what is being written, and go on in a new one."""
@@ -82,8 +94,8 @@ class LogWriter:
         try:
             while not self._ending or not self._queue.empty():
                 line = self._queue.get()
-                if not self._ending:
-                    _sleep(_GATHER)
+                if self._gather and not self._ending:
+                    _sleep(self._gather)
                 self._write_from(line)
         finally:
             self._ended = True
@@ -110,7 +122,7 @@ class LogWriter:
         size = 0
         while True:
             if line:
-                lines.append(line.encode("ascii"))
+                lines.append(line.encode("utf-8", "backslashreplace"))
                 size += len(line)
             if size >= _BATCH or self._queue.empty():
                 return lines, size

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 import requests
+import urllib3
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/v1/traces"  # of the specification of OTLP
 _LONGEST: Final = 200  # characters of what is said of a failure
+_READ: Final = 4096  # bytes of an answer; nobody needs them, but then the connection can serve again
 _UNSET: Final = Status(StatusCode.UNSET)
 _ERROR: Final = Status(StatusCode.ERROR)
 _FLAGS: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -49,8 +52,12 @@ class OtlpCollector:
         return self._session.trouble
 
     def send(self, spans: Sequence[Span]) -> bool:
-        """Deliver some and return whether that worked; OTEL_EXPORTER_OTLP_TIMEOUT, or 10 s, at most."""
-        return self._exporter.export([self._readable(span) for span in spans]) is SpanExportResult.SUCCESS
+        """Deliver some and return whether that worked; OTEL_EXPORTER_OTLP_TIMEOUT, or 10 s, at most.
+
+        In a process without gevent each wait for the collector may take so long.
+        """
+        done = self._exporter.export([self._readable(span) for span in spans]) is SpanExportResult.SUCCESS
+        return done and not self.trouble  # a redirect is a success to the exporter
 
     def close(self) -> None:
         """Send nothing more, and end what is being sent."""
@@ -81,13 +88,36 @@ class _Session(requests.Session):
     trouble = ""
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
+        options |= {"stream": True, "allow_redirects": False}
         try:
-            response = super().request(*args, **options)
+            response = self._answer(args, options)
         except requests.RequestException as error:
             # Of a failure to connect, only what the system said.
             cause = getattr(error.args[0], "reason", error) if error.args else error
-            self.trouble = str(cause)[:_LONGEST]
+            self.trouble = _printable(str(cause))
             raise
-        failed = response.status_code >= 400
-        self.trouble = f"the collector answered {response.status_code} {response.reason}" if failed else ""
+        delivered = 200 <= response.status_code < 300
+        said = f"the collector answered {response.status_code} {response.reason}"
+        self.trouble = "" if delivered else _printable(said)
         return response
+
+    def _answer(self, args: Any, options: dict[str, Any]) -> requests.Response:
+        """Return the answer without its body. `timeout` is for all of it, not for each wait."""
+        timeout = gevent.Timeout(options["timeout"])
+        try:
+            with timeout:
+                response = super().request(*args, **options)
+                response.raw.read(_READ, decode_content=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.RequestException(error) from error
+        except gevent.Timeout as passed:
+            if passed is not timeout:
+                raise
+            raise requests.Timeout("the collector took too long to answer") from None
+        response.close()
+        return response
+
+
+def _printable(text: str) -> str:
+    """Return `text` so that it cannot forge a line of the log or a colour on the terminal."""
+    return text[:_LONGEST].encode("unicode_escape").decode("ascii")

@@ -57,6 +57,7 @@ class SpanQueue:
         """Take the spans of a request, or count them as lost; never waits."""
         if len(self._waiting) + len(spans) > PLACES or self._closing:
             self.lost += len(spans)
+            self._complain()  # the thread may be waiting for the collector
             return
         self._waiting.extend(spans)
         if self._thread is None:

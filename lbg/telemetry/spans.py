@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lbg.http.target import host_name
 from lbg.telemetry.metrics import METHODS
+from lbg.telemetry.received import as_received
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,7 @@ class Spans:
             return ()
         code = record.reason.code if record.reason is not None else ""
         failed = status >= _SERVER_ERROR or ("lbg.cut" in environ and code != _GONE)
-        attributes = self._attributes(environ, record)
+        attributes = self._attributes(as_received(environ), record)
         if status != _NEVER_SENT:
             attributes["http.response.status_code"] = status
         if code:

@@ -24,12 +24,13 @@ _SECOND: Final = 1_000_000_000  # ns
 _SWITCHED: Final = 101
 _SERVER_ERROR: Final = 500
 _NEVER: Final = float("inf")
+_RINGS: Final = {"failed": Ring.FAILED, "refused": Ring.REFUSED}
 # Of one route and reason: a flood of one failure would push out all others, and cost time when there is none.
 KEPT: Final = Rate.of(5, _SECOND, 49)
 
 
 class Traces:
-    """Told of each request that is over, it keeps those that failed, were slow, or are drawn as a sample.
+    """Told of each request that is over, it keeps those that failed, were refused or slow, or are a sample.
 
     `worker` is the slot it writes in; `clock` gives CLOCK_MONOTONIC nanoseconds.
     """
@@ -65,6 +66,8 @@ class Traces:
             if not self._sample or random() >= self._sample:  # noqa: S311
                 return
             kind = "sampled"
+        elif record.reason is not None and record.reason.refused:
+            kind = "refused"
         elif record.reason is not None or status >= _SERVER_ERROR:
             kind = "failed"
         elif status == _SWITCHED:
@@ -84,17 +87,12 @@ class Traces:
             self._memory.leave_out(self._worker)
             return
         document = encoded(trace_document(environ, record, self._config, ended))
-        self._memory.write(self._worker, _ring(record, ended), int(ended.began * _SECOND), document)
+        self._memory.write(
+            self._worker, _RINGS.get(ended.kind, Ring.SERVED), int(ended.began * _SECOND), document
+        )
 
     def _has_room(self, record: TracedRecord, ended: Ended) -> bool:
         why = record.reason.code if record.reason is not None else f"{ended.kind} {ended.status}"
         key = (record.route.name if record.route is not None else "", why)
         self._due[key], early = advance(self._due.get(key, 0), self._clock(), KEPT.interval, KEPT.tolerance)
         return not early
-
-
-def _ring(record: TracedRecord, ended: Ended) -> Ring:
-    if ended.kind != "failed":
-        return Ring.SERVED
-    refused = record.reason is not None and record.reason.status < _SERVER_ERROR
-    return Ring.REFUSED if refused else Ring.FAILED

@@ -6,9 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from lbg.errors import LbgError, LocalReply
+from lbg.hooks.place import told
 from lbg.state.trace_layout import LONGEST
+from lbg.telemetry.received import as_received
 from lbg.telemetry.trace_context import parent_of
-from lbg.telemetry.trace_setting import filters_of, retry_setting, setting_of
+from lbg.telemetry.trace_setting import filters_of, has_key, retry_setting, setting_of
 
 if TYPE_CHECKING:
     from lbg.config.schema import Config
@@ -27,7 +30,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 class Ended:
     """What came of a request, and when: `status` is what its client got, `sent` bytes of the body.
 
-    `kind` is why it is kept: failed, slow or sampled. `took` is seconds, `began` UNIX seconds.
+    `kind` is why it is kept: failed, refused, slow or sampled. `took` is seconds, `began` UNIX seconds.
     """
 
     kind: str
@@ -45,16 +48,19 @@ def trace_document(environ: dict[str, Any], record: TracedRecord, config: Config
         candidates = record.pool.candidates()
     reason = record.reason.code if record.reason is not None else None
     pool = record.pool.name if record.pool is not None else None
+    detail = _detail(environ, record)
+    came = as_received(environ)
+    setting = setting_of(reason, config, record.route, pool, took) if has_key(reason, detail) else None
     return {
         "id": record.request_id,
         "at": ended.began,
         "kind": ended.kind,
-        "method": environ.get("REQUEST_METHOD", "")[:_READ],
-        "host": environ.get("HTTP_HOST", "")[:_READ],
-        "path": environ.get("RAW_URI", "").partition("?")[0][:_READ],
+        "method": came.get("REQUEST_METHOD", "")[:_READ],
+        "host": came.get("HTTP_HOST", "")[:_READ],
+        "path": came.get("RAW_URI", "").partition("?")[0][:_READ],
         "status": status,
         "reason": reason,
-        "detail": _detail(environ, record),
+        "detail": detail,
         "cut": _is_cut(environ, record, ended),
         "route": record.route.name if record.route is not None else None,
         "pool": pool,
@@ -66,18 +72,22 @@ def trace_document(environ: dict[str, Any], record: TracedRecord, config: Config
         "attempts": [_attempt(one) for one in record.attempts],
         "gave_up": record.gave_up,
         "failed_open": record.failed_open,
-        "setting": (setting_of(reason, config, record.route, pool, took) if reason else None)
-        or retry_setting(record.gave_up, config, pool),
+        "setting": setting or retry_setting(record.gave_up, config, pool),
         "trace_id": _trace_id(environ, record),
         "candidates": [_candidate(one) for one in candidates],
     }
 
 
 def _detail(environ: dict[str, Any], record: TracedRecord) -> str:
+    """Return what the client was told, or the exception where that says no more than that there was one."""
     cause = environ.get("lbg.fault") or environ.get("lbg.cut")
     if cause is None:
         return record.detail
-    return str(getattr(cause, "detail", "") or cause)
+    if isinstance(cause, LocalReply) and cause.reason.code == "internal" and cause.__cause__ is not None:
+        return told(cause.__cause__)
+    if isinstance(cause, LbgError):
+        return str(getattr(cause, "detail", "") or cause)
+    return told(cause)
 
 
 def _is_cut(environ: dict[str, Any], record: TracedRecord, ended: Ended) -> bool:
@@ -88,7 +98,7 @@ def _is_cut(environ: dict[str, Any], record: TracedRecord, ended: Ended) -> bool
 
 def _trace_id(environ: dict[str, Any], record: TracedRecord) -> str | None:
     """Return the trace that the request belongs to, by its own word where lbg takes no part."""
-    known = record.trace_context or parent_of(environ.get("HTTP_TRACEPARENT"))
+    known = record.trace_context or parent_of(as_received(environ).get("HTTP_TRACEPARENT"))
     return known.trace_id if known is not None else None
 
 

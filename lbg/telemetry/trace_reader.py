@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-KINDS: Final = ("failed", "slow", "sampled")
+KINDS: Final = ("failed", "refused", "slow", "sampled")
 _BRIEF: Final = (
     "kind",
     "method",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lbg.telemetry.trace_words import (
     all_tries,
+    has_several_settings,
     last_try,
     no_further,
     span,
@@ -39,9 +40,20 @@ def sentence(document: Document) -> str:
     return f"{document['status']}: {tell(document)}"
 
 
-def _told(lead: str) -> Callable[[Document], str]:
-    """Return what says `lead` and what the client was told."""
-    return lambda document: f"{lead}: {document['detail'].rstrip('.')}"
+def _told(otherwise: str) -> Callable[[Document], str]:
+    """Return what says what the client was told, or `otherwise` where that is not known."""
+
+    def tell(document: Document) -> str:
+        told: str = document["detail"].rstrip(".")
+        return told[0].lower() + told[1:] if told else otherwise
+
+    return tell
+
+
+def _bad_request(document: Document) -> str:
+    broken = "the request breaks HTTP or leaves its route"
+    lead = broken if document["status"] == 400 else "the request asks for what lbg does not do"
+    return f"{lead}: {document['detail'].rstrip('.')}"
 
 
 def _no_route(document: Document) -> str:
@@ -69,16 +81,25 @@ def _client_gone(document: Document) -> str:
 
 def _filter(does: str) -> Callable[[Document], str]:
     def tell(document: Document) -> str:
-        name = f"the filter {document['filters'][-1]}" if document["filters"] else "a filter"
-        route = f" of route {document['route']}" if document["route"] is not None else ""
-        return f"{name}{route} {does}: {document['detail'].rstrip('.')}"
+        known = document["filters"] and not has_several_settings(document)
+        name = f"the filter {document['filters'][-1]}" if known else "a filter"
+        return f"{name}{_of_route(document)} {does}: {document['detail'].rstrip('.')}"
 
     return tell
 
 
+def _of_route(document: Document) -> str:
+    return f" of route {document['route']}" if document["route"] is not None else ""
+
+
 def _filter_error(document: Document) -> str:
-    route = f" of route {document['route']}" if document["route"] is not None else ""
-    return f"a filter{route} failed: {document['gave_up'] or document['detail'].rstrip('.')}"
+    told = document["gave_up"] or document["detail"].rstrip(".")
+    use = "" if has_several_settings(document) else value_of(document)
+    name = f"the filter {use}" if use else "a filter"
+    for lead in ("A filter of this route ", "a filter "):
+        if told.startswith(lead):
+            return f"{name}{_of_route(document)} {told.removeprefix(lead)}"
+    return f"{name}{_of_route(document)} failed: {told}"
 
 
 def _no_healthy(document: Document) -> str:
@@ -93,10 +114,13 @@ def _no_endpoints(document: Document) -> str:
 
 
 def _queue_full(document: Document) -> str:
-    limit = value_of(document) or "all"
-    return (
-        f"every endpoint of pool {document['pool']} is at its max_requests, and {limit} requests wait already"
-    )
+    limit = value_of(document)
+    waiting = "its queue is full"
+    if limit == "0":
+        waiting = "it has no queue"
+    elif limit:
+        waiting = "1 request waits already" if limit == "1" else f"{limit} requests wait already"
+    return f"every endpoint of pool {document['pool']} is at its max_requests, and {waiting}"
 
 
 def _queue_timeout(document: Document) -> str:
@@ -110,7 +134,10 @@ def _failed(verb: str) -> Callable[[Document], str]:
     def tell(document: Document) -> str:
         if len(document["attempts"]) > 1:
             return all_tries(document["attempts"]) + no_further(document)
-        return f"{verb.format(where(document))}: {text_of(document)}{no_further(document)}"
+        place = where(document)
+        text = text_of(document).removeprefix(f"{place.rpartition(':')[0]}: ")
+        text = text.removeprefix("invalid response: ")
+        return f"{verb.format(place)}: {text}{no_further(document)}"
 
     return tell
 
@@ -119,13 +146,23 @@ def _response_timeout(document: Document) -> str:
     waited = span(last_try(document)["ms"] or document["took_ms"])
     before = document["attempts"][:-1]
     earlier = f"; before, {all_tries(before)}" if before else ""
-    lead = f"{where(document)} had the request for {waited} and sent no response"
+    total = (
+        f", when the {value_of(document)} s for the whole request were over" if _by_total(document) else ""
+    )
+    lead = f"{where(document)} had the request for {waited} and sent no response{total}"
     return lead + earlier + no_further(document)
 
 
 def _read_timeout(document: Document) -> str:
-    limit = value_of(document)
-    return f"{where(document)} stopped sending in the middle of its response, for {limit or 'too many'} s"
+    limit = value_of(document) or "too many"
+    if _by_total(document):
+        return f"{where(document)} had not sent all of its response after {limit} s for the whole request"
+    return f"{where(document)} sent nothing for {limit} s in the middle of its response"
+
+
+def _by_total(document: Document) -> bool:
+    """Return whether the time for the whole request decided."""
+    return ".timeouts.total = " in (document["setting"] or "")
 
 
 def _loop(document: Document) -> str:
@@ -135,11 +172,11 @@ def _loop(document: Document) -> str:
 
 def _shutdown(document: Document) -> str:
     limit = value_of(document)
-    grace = f" of {limit} s" if limit else ""
+    grace = f" ({limit} s, or 2 s after Ctrl+C)" if limit else ""
     waited = (
         f"; {document['endpoint']} had not answered" if document["endpoint"] and not document["cut"] else ""
     )
-    return f"the worker stopped, and the request was not over after the grace period{grace}{waited}"
+    return f"lbg stopped or was reloaded, and its grace period{grace} ended before the request did{waited}"
 
 
 def _internal(document: Document) -> str:
@@ -148,7 +185,7 @@ def _internal(document: Document) -> str:
 
 SENTENCES: Final[dict[str, Callable[[Document], str]]] = {
     "no_route": _no_route,
-    "bad_request": _told("the request breaks HTTP or leaves its route"),
+    "bad_request": _bad_request,
     "headers_too_large": _told("the head of the request is too large"),
     "uri_too_long": _told("the target of the request is too long"),
     "body_too_large": _told("the body of the request is too large"),
@@ -173,7 +210,7 @@ SENTENCES: Final[dict[str, Callable[[Document], str]]] = {
     "response_timeout": _response_timeout,
     "read_timeout": _read_timeout,
     "upstream_cut_body": _failed("{} ended its response too early"),
-    "bad_response": _failed("{} sent what is no valid response"),
+    "bad_response": _failed("{} sent no valid response"),
     "loop": _loop,
     "filter_error": _filter_error,
     "shutdown": _shutdown,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from lbg.config.filters import (
     AccessConfig,
@@ -12,6 +12,7 @@ from lbg.config.filters import (
     ConcurrencyConfig,
     ForwardAuthConfig,
     RateLimitConfig,
+    UserFilterConfig,
 )
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ _FILTERS: Final[dict[str, dict[type, str]]] = {
     "rate_limited": {RateLimitConfig: "rate", ConcurrencyConfig: "limit", BasicAuthConfig: "use"},
     "banned": {RateLimitConfig: "ban_after"},
     "body_too_large": {BodyLimitConfig: "limit"},
+    "filter_error": {UserFilterConfig: "use"},
 }
-
+# Words of details that are about what no key decides.
+_FIXED: Final = ("header fields", "header rule")
 
 # Words of why there is no further try, and the key that they are about.
 _RETRY: Final = {
@@ -67,6 +70,11 @@ def retry_setting(gave_up: str, config: Config, pool: str | None) -> str | None:
     return f"pools.{pool}.retry.{key} = {json.dumps(getattr(config.pools[pool].retry, key))}"
 
 
+def has_key(reason: str | None, detail: str) -> TypeGuard[str]:
+    """Return whether a key may have decided on an answer whose client was told `detail`."""
+    return reason is not None and not any(words in detail for words in _FIXED)
+
+
 def setting_of(
     reason: str, config: Config, route: TracedRoute | None, pool: str | None, took: float
 ) -> str | None:
@@ -79,6 +87,8 @@ def setting_of(
         return filters
     if reason in _POOL and pool in config.pools:
         assert pool is not None
+        if reason == "dns_failure" and took < config.pools[pool].timeouts.connect:
+            return None  # the resolver answered
         return _of_pool(reason, config, pool, took)
     name = _SERVER.get(reason)
     return None if name is None else f"server.{name} = {json.dumps(getattr(config.server, name))}"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from lbg.telemetry.trace_words import span
 
 Document = dict[str, Any]
-
-_UNANSWERED: Final = frozenset({"client_gone", "shutdown"})
 
 
 def steps(document: Document) -> list[Document]:
@@ -58,8 +56,9 @@ def _attempt(number: int, one: Document) -> str:
 
 
 def _answer(document: Document) -> str:
-    reason = f" {document['reason']}" if document["reason"] is not None else ""
-    cut = f", cut after {document['sent']} bytes" if document["cut"] else ""
-    after = f" after {span(document['took_ms'])}" if document["took_ms"] else ""
-    unanswered = document["reason"] in _UNANSWERED and not document["cut"]
-    return f"{'no answer, logged as' if unanswered else 'answered'} {document['status']}{reason}{cut}{after}"
+    status, reason, took = document["status"], document["reason"], span(document["took_ms"])
+    if document["cut"]:
+        return f"answered {status}, cut after {document['sent']} bytes and {took}: {reason}"
+    lead = "no answer, logged as" if reason == "client_gone" else "answered"
+    after = f" after {took}" if document["took_ms"] else ""
+    return f"{lead} {status}{f' {reason}' if reason is not None else ''}{after}"

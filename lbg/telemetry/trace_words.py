@@ -52,6 +52,17 @@ def value_of(document: Document) -> str:
     return "" if setting is None else setting.partition(" or ")[0].rpartition(" = ")[2].strip('"')
 
 
+def has_several_settings(document: Document) -> bool:
+    """Return whether several settings may have decided, and nobody knows which one did."""
+    return " or routes[" in (document["setting"] or "")
+
+
+def keys_of(document: Document) -> str:
+    """Return the keys that decided, or may have: `pools.api.timeouts.connect`; "" when none did."""
+    settings = (document["setting"] or "").split(" or routes[")
+    return " or routes[".join(setting.partition(" = ")[0] for setting in settings)
+
+
 def where(document: Document) -> str:
     """Return the endpoint that the request was at, or the pool."""
     if document["attempts"]:

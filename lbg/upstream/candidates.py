@@ -56,9 +56,11 @@ class Candidates:
         return tuple(self._candidate(endpoint, rotation, tried) for endpoint in listed)
 
     def _candidate(self, endpoint: Endpoint, rotation: Rotation, tried: Collection[Endpoint]) -> Candidate:
-        if endpoint in tried:
-            return Candidate(endpoint.name, usable=False, why="tried before")
         why = self._conditions[endpoint]
+        if endpoint in tried:
+            return Candidate(
+                endpoint.name, usable=False, why=f"tried before; {why}" if why else "tried before"
+            )
         if endpoint not in rotation.usable:
             return Candidate(endpoint.name, usable=False, why=why)
         if not endpoint.has_room():

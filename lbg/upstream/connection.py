@@ -23,6 +23,7 @@ MAX_HEAD: Final = 262144  # bytes of one response head; HAProxy stops at 16 KiB,
 MAX_INTERIM: Final = 32  # 1xx responses before the final one
 _KNOWN_START: Final = b"HTTP/1.1 "
 _PROTOCOL: Final = b"HTTP/"
+_SHOWN: Final = 24  # bytes of what is no response
 
 
 class Progress(IntEnum):
@@ -176,7 +177,8 @@ class Connection:
 
     def _feed_head(self, data: bytes) -> None:
         usual = self._fed == 0 and data.startswith(_KNOWN_START)
-        self._start = _PROTOCOL if usual else (self._start + data)[: len(_PROTOCOL)]
+        began = self._start + data
+        self._start = _PROTOCOL if usual else began[: len(_PROTOCOL)]
         self._fed += len(data)
         try:
             self._parser.feed_data(data)
@@ -187,7 +189,7 @@ class Connection:
             # After a whole response, what follows is the next one's fault, and nobody awaits that.
             self.spoiled = True
             if self.progress is not COMPLETE and not (self._head_only and self.progress is BODY):
-                self._refuse(str(error))
+                self._refuse(str(error) if _PROTOCOL.startswith(self._start) else _not_http(began))
         if self.progress is HEAD:
             if self._fed > MAX_HEAD:
                 self._refuse(f"its head is larger than {MAX_HEAD} bytes")
@@ -267,6 +269,13 @@ class Connection:
         self.spoiled = True
         self.stream.close()
         self._parser = None
+
+
+def _not_http(began: bytes) -> str:
+    """Return what to say of bytes that are no response; the parser names the protocols that it knows."""
+    more = "…" if len(began) > _SHOWN else ""
+    text = began[:_SHOWN].decode("latin-1").encode("unicode_escape").decode("ascii")
+    return f'not HTTP, it began with "{text}{more}" (the wrong port?)'
 
 
 def _size(fields: Fields) -> int:

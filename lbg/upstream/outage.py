@@ -31,8 +31,11 @@ def outage(pool: str, endpoints: Sequence[Endpoint], held: int, cells: Cells, he
 
 
 def _summary(pool: str, count: int, held: int) -> str:
+    whole = (
+        f"the only endpoint of pool {pool} is" if count == 1 else f"all {count} endpoints of pool {pool} are"
+    )
     if not held:
-        return f"all {count} endpoints of pool {pool} are down"
+        return f"{whole} down"
     if held == count:
-        return f"all {count} endpoints of pool {pool} are draining or in maintenance"
+        return f"{whole} draining or in maintenance"
     return f"none of the {count} endpoints of pool {pool} takes requests"

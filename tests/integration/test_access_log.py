@@ -209,7 +209,7 @@ def test_lines_go_to_stdout_unless_there_is_a_file(lbg: StartLbg, backend: Backe
     process = lbg(one_pool(backend.url), env=env)
     fetch(process.address, "/a\x1b[2J".replace("\x1b", "%1b"))
     eventually(
-        lambda: re.search(r"^\S+ 200 GET /a%1b\[2J 127\.0\.0\.1:\d+ \S+ ms$", process.log(), re.MULTILINE)
+        lambda: re.search(r"^\S+ 200 GET /a%1b\[2J 127\.0\.0\.1:\d+ \S+ ms \w+$", process.log(), re.MULTILINE)
     )
 
 
@@ -390,3 +390,18 @@ def test_an_answer_of_our_own_is_told_with_its_reason(logging_lbg: Logging, back
     assert (response.status, line["status"], line["reason"]) == (404, 404, "no_route")
     assert (line["route"], line["endpoint"], line["attempts"], line["ttfb_ms"]) == (None, None, [], None)
     assert line["bytes_out"] == len(response.body)
+
+
+def test_what_filters_change_is_told_as_the_client_sent_it(logging_lbg: Logging, backend: Backend) -> None:
+    fields = {"User-Agent": "ours", "Referer": "http://ours/", "Host": "ours.example"}
+    filters = [
+        {"use": "query", "set": {"apikey": "hunter2"}, "remove": ["x"]},
+        {"use": "headers", "request": {"set": fields}},
+    ]
+    config = one_pool(backend.url) | {"routes": [{"pool": "main", "filters": filters}]}
+    headers = [("User-Agent", "curl"), ("Referer", "http://a/"), ("Host", "a.example")]
+    fetch(logging_lbg(config).address, "/a?x=1", headers=headers)
+    line = logging_lbg.one()
+    assert b"apikey=hunter2" in backend.requests[0].target
+    assert (line["path"], line["query"], line["host"]) == ("/a", "x=1", "a.example")
+    assert (line["user_agent"], line["referer"]) == ("curl", "http://a/")

@@ -13,6 +13,7 @@ from lbg.state.directory import VARIABLE
 from tests.support.lbg import ROOT
 
 UNIT = ROOT / "deploy" / "systemd" / "lbg.service"
+PAGE = ROOT / "docs" / "deployment.md"
 
 
 def _values(key: str) -> list[str]:
@@ -33,6 +34,28 @@ def test_systemd_takes_every_line(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False
     )
     assert (told.returncode, [line for line in told.stderr.splitlines() if "lbg.service" in line]) == (0, [])
+
+
+def test_the_documented_link_leads_to_what_the_unit_starts():
+    assert f"ln -s {_value('ExecStart').split()[0]} /usr/local/bin/lbg" in PAGE.read_text()
+
+
+def test_the_documented_shell_has_token_and_configuration_of_the_unit(tmp_path: Path) -> None:
+    secrets = _value("EnvironmentFile").removeprefix("-")
+    (tmp_path / "lbg.env").write_text("LBG_ADMIN__TOKEN=secret\n")
+    (line,) = [line for line in PAGE.read_text().splitlines() if line.startswith("set -a")]
+    assert secrets in line
+    script = f"{line.replace(secrets, str(tmp_path / 'lbg.env'))}\nenv"
+    told = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True, env={})
+    configured = next(text for text in _values("Environment") if "LBG_CONFIG=" in text).split()[0]
+    assert {"LBG_ADMIN__TOKEN=secret", configured} <= set(told.stdout.splitlines())
+
+
+@pytest.mark.needs("systemctl")
+def test_systemctl_knows_the_documented_way_to_signal_the_master_alone() -> None:
+    told = subprocess.run(["systemctl", "--help"], capture_output=True, text=True, check=True)
+    assert "--kill-whom=" in told.stdout
+    assert f"systemctl kill -s USR1 --kill-whom=main {UNIT.stem}" in PAGE.read_text()
 
 
 def test_open_requests_have_their_time_at_a_stop():

@@ -14,7 +14,9 @@ from lbg.proxy.record import Record
 from lbg.proxy.request_head import HeadBuilder
 from lbg.routing.route import Route
 from lbg.state.buckets import Buckets
+from lbg.telemetry.received import as_received
 from lbg.upstream.pool import Pool
+from tests.unit.telemetry.entries import environ_of
 from tests.unit.upstream.pools import Fleet, pool_of
 
 LIMIT = {"use": "concurrency", "limit": 1}
@@ -100,3 +102,16 @@ def test_filters_of_a_route_that_was_gone_are_made_anew(apps: RouteApps, pools: 
     before = chain(made(apps, pools, route(LIMIT)))
     apps.make([], pools, dict.fromkeys(pools))
     assert chain(made(apps, pools, route(LIMIT))) is not before
+
+
+def test_the_request_is_kept_as_it_came_where_there_are_filters_only(
+    apps: RouteApps, pools: dict[str, Pool]
+) -> None:
+    field = {"use": "headers", "request": {"set": {"User-Agent": "secret"}}}
+    reply = {"respond": {"status": 200}, "pool": None}
+    for filters in ([], [field]):
+        environ = environ_of(HTTP_USER_AGENT="curl") | {"lbg.exchange": Record("r1")}
+        made(apps, pools, route(*filters, **reply))(environ, lambda *_: None)
+        assert as_received(environ)["HTTP_USER_AGENT"] == "curl"
+        assert (as_received(environ) is environ) is (not filters)
+        assert environ["HTTP_USER_AGENT"] == ("secret" if filters else "curl")

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lbg.errors import REASONS, LocalReply
-from lbg.http.replies import Reply, make_reply, status_line
+from lbg.http.replies import Reply, accepted, make_reply, status_line
 
 # RFC 8941: an item that is a token, with parameters whose values are a token or a string.
 PROXY_STATUS = re.compile(r'lbg; error=[a-z_]+; details="[a-z_]+"')
@@ -89,6 +89,12 @@ def test_without_a_request_id_none_is_shown() -> None:
     answer = reply(request_id="")
     assert "X-Request-Id" not in dict(answer.headers)
     assert b"request id" not in answer.body
+
+
+@pytest.mark.parametrize("environ", [{}, {"HTTP_ACCEPT": None}, {"HTTP_ACCEPT": 5}])
+def test_a_request_that_does_not_tell_what_it_accepts_is_no_fault(environ: dict[str, object]) -> None:
+    assert accepted(environ) == ""
+    assert accepted({"HTTP_ACCEPT": "text/html"}) == "text/html"
 
 
 def test_fields_of_the_cause_are_sent() -> None:

@@ -83,7 +83,7 @@ def test_a_pool_that_is_down_says_why_in_the_story_and_not_to_the_client(fleet: 
         forward(request_for(), pool_of(endpoint), record)
     assert (caught.value.status, caught.value.reason.code) == (503, "no_healthy")
     assert caught.value.detail == "No backend is healthy."
-    assert record.story() == "gave up: all 1 endpoints of pool api are down: 127.0.0.1:8000 down"
+    assert record.story() == "gave up: the only endpoint of pool api is down: 127.0.0.1:8000 down"
 
 
 def test_when_the_rest_is_down_the_failure_counts(fleet: Fleet) -> None:

@@ -274,8 +274,7 @@ def test_routes_are_told_in_order_of_precedence() -> None:
         {"name": "pattern", "path_regex": "/a.*", "host": "h", "rewrite": {"regex": "a", "to": "b"}},
     )
     told = [
-        (one["name"], one["index"], one["host"], one["path_match"], one["path"])
-        for one in front.documents()
+        (one["name"], one["index"], one["host"], one["path_match"], one["path"]) for one in front.documents()
     ]
     assert told == [
         ("pattern", 2, "h", "regex", "/a.*"),

@@ -125,6 +125,15 @@ def test_a_failure_is_answered_in_the_form_the_client_asked_for(caplog: pytest.L
     assert "127.0.0.1:8000: connect refused; 127.0.0.1:8001: connect refused; gave up" in caplog.text
 
 
+def test_a_failure_is_logged_with_the_pool_and_the_id_of_the_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with proxy(REFUSED) as front:
+        answered = front.ask()
+    (line,) = [vars(record) for record in caplog.records if record.name == "lbg.proxy"]
+    assert (line["pool"], line["request_id"]) == ("api", answered.record.request_id)
+
+
 def test_what_the_client_did_wrong_is_not_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "lbg.proxy"), proxy(OK) as front:
         front.ask(b"/..")

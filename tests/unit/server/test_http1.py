@@ -129,6 +129,17 @@ def test_an_application_that_fails_is_a_500_that_tells_nothing(
     assert "the application failed: GET /" in caplog.text
 
 
+def test_of_an_application_that_fails_the_log_tells_the_path_without_the_query(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def failing(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        raise KeyError("x")
+
+    with caplog.at_level(logging.ERROR, "lbg.server"):
+        ask(failing, b"GET /a?key=secret HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert caplog.messages == ["the application failed: GET /a"]
+
+
 def test_a_fault_in_the_body_that_the_application_met_is_answered_as_such() -> None:
     answer = ask(echo, CHUNKED.removesuffix(END), b"zz\r\n")
     assert (status_of(answer), answer.count(b"HTTP/1.1 ")) == (400, 1)

@@ -39,7 +39,7 @@ def test_it_tells_requests_in_all_and_per_endpoint(cells: Cells) -> None:
         cells.view[counters(worker, endpoint) + field] = count
     assert summary(published(), cells, {}) == (
         "lbg answered 50 requests from its endpoints\n"
-        "  api/a:1: 42 requests\n"
+        "  api/a:1: 42 requests, 3 with 5xx\n"
         "  api/b:2: 8 requests, 3 failed attempts"
     )
 
@@ -74,7 +74,7 @@ def test_what_earlier_masters_counted_is_left_out(cells: Cells) -> None:
     text = summary(published(old=2), cells, before)
     assert text.splitlines() == [
         "lbg answered 3 requests from its endpoints",
-        "  api/a:1: 3 requests",
+        "  api/a:1: 3 requests, 3 with 5xx",
         "  api/b:2: 0 requests, 1 failed attempts",
     ]
 

@@ -1,5 +1,6 @@
 """The worker: which listeners it keeps, how it is told to end."""
 
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -7,11 +8,12 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.pool import Pool
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from lbg.server.roles import Role
-from lbg.server.worker import ProxyWorker
+from lbg.server.worker import ProxyWorker, admin_connections
 from tests.unit.server.services import TickedService
 
 
@@ -51,6 +53,23 @@ def test_without_a_master_of_ours_every_listener_is_public(
 ) -> None:
     pool: Any = None
     assert len(worker._acceptors(TickedService(None), pool)) == 2
+
+
+def test_connections_of_operators_are_apart_from_those_of_clients(
+    worker: ProxyWorker, sockets: list[socket.socket]
+) -> None:
+    worker.listener_names = ["public", "admin"]
+    clients = Pool(1)
+    public, admin = worker._acceptors(TickedService(None), clients)
+    assert public.pool is clients
+    assert admin.pool is not clients
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"), [(64, 8), (1024, 128), (21_024, 256), (resource.RLIM_INFINITY, 256)]
+)
+def test_the_admin_listener_leaves_descriptors_to_the_checks(descriptors: int, connections: int) -> None:
+    assert admin_connections(descriptors) == connections
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])

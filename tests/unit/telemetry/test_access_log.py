@@ -113,6 +113,26 @@ def test_some_statuses_are_logged_whatever_the_share() -> None:
     assert logged(100, 500, {}, access_sample=0.0, access_always="") == 0
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "always", "count"),
+    [
+        (200, "upstream_cut_body", "400-599", 100),
+        (200, "client_gone", "400-599", 100),
+        (200, "upstream_cut_body", "500-599", 100),
+        (404, "no_route", "500-599", 0),
+        (200, "upstream_cut_body", "", 0),
+    ],
+)
+def test_a_response_that_was_cut_is_logged_whatever_the_share(
+    status: int, reason: str, always: str, count: int
+) -> None:
+    log, lines = logs_of(access_sample=0.0, access_always=always)
+    for _ in range(100):
+        log.log(environ_of(), Request(reason=REASONS[reason]), status, 5, 0.02)
+    log.tick(0.0)
+    assert len(lines.documents) == count
+
+
 def test_a_route_may_have_a_share_of_its_own() -> None:
     assert logged(100, 200, {"shop": 0.5}, access_sample=0.0) == 50
     assert logged(100, 200, {"shop": True}, access_sample=0.0) == 100

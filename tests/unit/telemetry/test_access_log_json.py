@@ -174,3 +174,10 @@ def test_a_malformed_trace_parent_names_no_trace(parent: str) -> None:
 def test_the_trace_that_lbg_takes_part_in_is_named_in_place_of_the_clients() -> None:
     context = TraceContext("ab" * 16, "", "", sampled=False)
     assert line_of(Request(trace_context=context), HTTP_TRACEPARENT=PARENT)["trace_id"] == "ab" * 16
+
+
+def test_what_filters_changed_is_told_as_it_came() -> None:
+    came = entry_of(HTTP_USER_AGENT="curl", HTTP_REFERER="http://a/", HTTP_TRACEPARENT=PARENT).environ
+    changed = {"RAW_URI": "/b?key=secret", "QUERY_STRING": "key=secret", "HTTP_HOST": "b"}
+    fields = {"HTTP_USER_AGENT": "b", "HTTP_REFERER": "b", "HTTP_TRACEPARENT": "b", "REQUEST_METHOD": "PUT"}
+    assert line_of(**changed, **fields, **{"lbg.received": came}) == line_of(**came)

@@ -6,6 +6,7 @@ import gevent
 import pytest
 
 from lbg.errors import ClientGone, LocalReply, Sent, StreamTimeout, UpstreamError
+from lbg.hooks.guard import HookFailed
 from lbg.telemetry.ending import ending
 
 
@@ -18,6 +19,7 @@ def test_what_the_server_answered_itself_counts() -> None:
     ("cause", "status", "code"),
     [
         (UpstreamError("upstream_cut_body", "cut", sent=Sent.ANSWERED), 502, "upstream_cut_body"),
+        (HookFailed("a filter raised"), 500, "filter_error"),
         (gevent.GreenletExit(), 503, "shutdown"),
         (ClientGone("left"), 499, "client_gone"),
         (StreamTimeout("slow"), 499, "client_gone"),

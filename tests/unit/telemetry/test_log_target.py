@@ -147,3 +147,51 @@ def test_a_process_without_stdout_has_no_such_place(monkeypatch: pytest.MonkeyPa
     assert LogTarget("").closed
     assert not LogTarget("").terminal
     assert not LogTarget("/var/log/access.log").closed
+
+
+def test_a_fifo_without_a_reader_loses_lines_and_holds_up_nobody(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    target = LogTarget(str(pipe))
+    assert target.write([b"one\n", b"two\n"]) == 2
+    assert target.trouble == f"{pipe}: No such device or address"
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert target.write([b"three\n"]) == 0
+    assert os.read(reader, 100) == b"three\n"
+    target.reopen()
+    os.close(reader)
+
+
+def test_a_file_is_written_by_a_descriptor_that_blocks(tmp_path: Path) -> None:
+    target = LogTarget(str(tmp_path / "access.log"))
+    target.write([b"one\n"])
+    assert os.get_blocking(target._fd)
+    target.reopen()
+
+
+def test_stderr_is_another_standard_stream(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = LogTarget("", "stderr")
+    assert (target.write([b"one\n"]), target.name) == (0, "stderr")
+    assert capfd.readouterr().err == "one\n"
+    monkeypatch.setattr(log_target.sys, "__stderr__", None)
+    assert target.closed
+    assert not target.has_reader
+    assert not LogTarget("").closed
+
+
+def test_a_pipe_has_a_reader_and_a_file_has_none(tmp_path: Path) -> None:
+    target = LogTarget("", "stderr")
+    before = os.dup(2)
+    reader, writer = os.pipe()
+    try:
+        with (tmp_path / "log").open("wb") as file:
+            os.dup2(file.fileno(), 2)
+            assert not target.has_reader
+        os.dup2(writer, 2)
+        assert target.has_reader
+    finally:
+        os.dup2(before, 2)
+        for fd in (before, reader, writer):
+            os.close(fd)

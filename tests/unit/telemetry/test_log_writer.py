@@ -110,3 +110,34 @@ def test_an_end_without_a_line_waits_for_nothing() -> None:
     writer = LogWriter(Place())
     writer.close(LONG)
     assert "lost=0" in repr(writer)
+
+
+def test_a_line_of_any_characters_is_written() -> None:
+    place = Place()
+    writer = LogWriter(place)
+    writer.put("ü \udcff\n")
+    writer.close(LONG)
+    assert place.lines == ["ü \\udcff\n".encode()]
+
+
+def test_all_that_waits_is_written_when_it_is_drained_and_more_may_come() -> None:
+    place = Place()
+    writer = LogWriter(place, gather=0.0)
+    for number in range(100):
+        writer.put(f"{number}\n")
+    writer.drain(LONG)
+    assert len(place.lines) == 100
+    writer.put("more\n")
+    writer.drain(LONG)
+    assert place.lines[-1] == b"more\n"
+
+
+def test_a_place_that_blocks_does_not_hold_up_who_drains() -> None:
+    place = Place()
+    writer = LogWriter(place)
+    place.gate.acquire()
+    writer.put("first\n")
+    writer.drain(0.0)
+    assert place.lines == []
+    place.gate.release()
+    writer.close(LONG)

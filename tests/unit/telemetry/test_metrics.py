@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lbg.errors import LocalReply, RequestError, Sent, UpstreamError
+from lbg.state.layout import ENDPOINT_SLOTS
 from lbg.state.series import Region, Series, SeriesReader
 from lbg.telemetry.metrics import RequestMetrics
 from lbg.telemetry.metrics_kinds import (
@@ -171,7 +172,7 @@ def test_an_attempt_on_a_kept_connection_has_no_time_to_connect(metrics: Metrics
     assert sum(values[: UpstreamValue.TTFB]) == 0
     ttfb = values[UpstreamValue.TTFB :][:UPSTREAM_HISTOGRAM]
     duration = values[UpstreamValue.DURATION :][:UPSTREAM_HISTOGRAM]
-    assert (ttfb[UPSTREAM_BOUNDS.index(0.005)], sum(ttfb[:-1]), ttfb[-1]) == (1, 1, 2 * MS)
+    assert (ttfb[UPSTREAM_BOUNDS.index(0.0025)], sum(ttfb[:-1]), ttfb[-1]) == (1, 1, 2 * MS)
     assert (duration[UPSTREAM_BOUNDS.index(0.005)], sum(duration[:-1]), duration[-1]) == (1, 1, 4 * MS)
     assert metrics.numbers(Kind.UPSTREAM_CONNECTIONS) == {("reused",): [1]}
 
@@ -217,6 +218,19 @@ def test_routes_of_the_same_name_are_one(metrics: Metrics) -> None:
     assert sum(values[: len(BOUNDS) + 1]) == 2
     (upstream,) = metrics.numbers(Kind.UPSTREAM).values()
     assert sum(upstream[UpstreamValue.DURATION :][: len(UPSTREAM_BOUNDS) + 1]) == 2
+
+
+def test_what_takes_long_is_told_as_exactly_of_an_endpoint_as_of_a_route() -> None:
+    assert UPSTREAM_BOUNDS == BOUNDS
+
+
+def test_there_is_room_for_all_endpoints_though_their_names_are_long() -> None:
+    metrics = Metrics()
+    for number in range(ENDPOINT_SLOTS):
+        far = Named(f"{number:039d}:8000")
+        metrics.over(record(attempt(far, reused=False, connect=0.1), pool=Named("p" * 30)))
+    assert metrics.series.lost() == 0
+    assert len(metrics.numbers(Kind.UPSTREAM)) == ENDPOINT_SLOTS
 
 
 def test_a_full_region_serves_requests_and_counts_what_it_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,18 @@
 """What goes to a collector; the network is left out."""
 
+import io
 import logging
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2
 from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
 
 from lbg.telemetry.otlp_collector import OtlpCollector
 from lbg.telemetry.spans import Span
@@ -20,11 +23,13 @@ PARENT = 0xB7AD6B7169203331
 
 
 class Network(BaseAdapter):
-    """Answers `status`, or raises `error`; keeps what was sent."""
+    """Answers `status`, `reason` and `body`, or raises `error`; keeps what was sent."""
 
     def __init__(self) -> None:
         super().__init__()
         self.status = 200
+        self.reason = "So"
+        self.body: io.RawIOBase | io.BytesIO = io.BytesIO()
         self.error: Exception | None = None
         self.sent: list[requests.PreparedRequest] = []
 
@@ -33,7 +38,8 @@ class Network(BaseAdapter):
         if self.error is not None:
             raise self.error
         response = requests.Response()
-        response.status_code, response.reason, response._content = self.status, "So", b""
+        response.status_code, response.reason = self.status, self.reason
+        response.raw = HTTPResponse(self.body, preload_content=False)
         response.request, response.url = request, str(request.url)
         return response
 
@@ -142,7 +148,7 @@ def test_fields_of_the_environment_are_sent(monkeypatch: pytest.MonkeyPatch) -> 
     assert network.sent[0].headers["api-key"] == "hunter2"
 
 
-@pytest.mark.parametrize("status", [400, 500, 503])
+@pytest.mark.parametrize("status", [301, 307, 400, 500, 503])
 def test_an_answer_that_is_an_error_is_told_and_not_logged(
     status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -151,6 +157,52 @@ def test_an_answer_that_is_an_error_is_told_and_not_logged(
     assert not collector.send([span()])
     assert collector.trouble == f"the collector answered {status} So"
     assert not caplog.records
+
+
+def test_what_a_collector_says_cannot_forge_a_line_or_a_colour() -> None:
+    collector, network = collecting()
+    network.status, network.reason = 400, "\x1b[31mred\x9b1m\nFAKE"
+    collector.send([span()])
+    assert collector.trouble == r"the collector answered 400 \x1b[31mred\x9b1m\nFAKE"
+    network.error = requests.ConnectionError("\x1b]0;title")
+    collector.send([span()])
+    assert collector.trouble == r"\x1b]0;title"
+
+
+class Dripping(io.RawIOBase):
+    """A body that never ends, and that takes its time."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.pause = pause
+        self.given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        gevent.sleep(self.pause)
+        self.given += size
+        return b"x" * size
+
+
+def test_of_a_long_answer_only_the_beginning_is_read() -> None:
+    collector, network = collecting()
+    body = network.body = Dripping()
+    assert collector.send([span()])
+    assert body.given <= 8192
+    assert body.closed
+
+
+def test_a_collector_that_takes_its_time_over_the_body_is_given_up() -> None:
+    collector, network = collecting()
+    network.body = Dripping(pause=60.0)
+    assert not collector.send([span()])
+    assert collector.trouble == "the collector took too long to answer"
+
+
+def test_an_answer_that_breaks_off_is_a_failure_that_is_told() -> None:
+    collector, network = collecting()
+    body = network.body = io.BytesIO()
+    body.read = lambda *_: (_ for _ in ()).throw(OSError("reset"))  # type: ignore[method-assign]
+    assert not collector.send([span()])
+    assert "reset" in collector.trouble
 
 
 def test_a_refusal_is_told_in_the_words_of_the_system() -> None:

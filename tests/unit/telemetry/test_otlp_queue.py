@@ -128,7 +128,19 @@ def test_a_place_that_is_full_is_a_cause_as_well(
     queue.put(some(2))
     collector.open.set()
     queue.close(WAIT)
-    assert caplog.records[-1].getMessage() == "lost 2 spans: more came than could be sent"
+    assert [line.getMessage() for line in caplog.records] == ["lost 2 spans: more came than could be sent"]
+
+
+def test_what_is_lost_while_a_collector_takes_its_time_is_told_at_once(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = stalled(collector)
+    queue.put(some(PLACES))
+    queue.put(some(2))
+    queue.put(some(2))
+    assert [line.getMessage() for line in caplog.records] == ["lost 2 spans: more came than could be sent"]
+    collector.open.set()
+    queue.close(WAIT)
 
 
 def test_the_end_waits_no_longer_than_it_may(collector: Collector) -> None:

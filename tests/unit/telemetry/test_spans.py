@@ -258,3 +258,10 @@ def test_an_endpoint_on_a_unix_socket_is_named_by_its_path() -> None:
     (_, attempt) = spans(Request(attempts=(Try(endpoint("", 0, "/run/app.sock")),)))
     assert attempt.attributes["server.address"] == "/run/app.sock"
     assert "server.port" not in attempt.attributes
+
+
+def test_what_filters_changed_is_told_as_it_came() -> None:
+    came = {"REQUEST_METHOD": "GET", "HTTP_HOST": "a.example", "HTTP_USER_AGENT": "curl", "RAW_URI": "/a"}
+    told = attributes(HTTP_HOST="b.example", HTTP_USER_AGENT="secret", **{"lbg.received": came})
+    assert (told["server.address"], told["user_agent.original"]) == ("a.example", "curl")
+    assert told["url.path"] == "/a"

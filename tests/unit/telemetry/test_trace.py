@@ -65,7 +65,9 @@ def test_a_fast_request_that_was_served_is_not_kept() -> None:
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_request_with_a_reason_is_kept(reason: str) -> None:
-    assert kinds(refusal(reason), REASONS[reason].status) == ["failed"]
+    status = REASONS[reason].status
+    of_client = status < 500 or reason == "loop"
+    assert kinds(refusal(reason), status) == ["refused" if of_client else "failed"]
 
 
 def test_a_cut_answer_is_kept_whatever_its_status() -> None:
@@ -100,6 +102,7 @@ def test_a_share_of_the_others_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         (refusal("client_gone"), 499, Ring.REFUSED),
         (refusal("client_gone"), 200, Ring.REFUSED),
         (refusal("bad_request"), 501, Ring.REFUSED),
+        (refusal("loop"), 508, Ring.REFUSED),
         (refusal("no_healthy"), 503, Ring.FAILED),
         (refusal("read_timeout"), 200, Ring.FAILED),
         (Traced(), 500, Ring.FAILED),

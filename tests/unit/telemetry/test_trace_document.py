@@ -89,6 +89,13 @@ def test_what_the_server_answered_or_cut_is_the_detail() -> None:
     assert (told["detail"], told["cut"]) == ("closed", True)
 
 
+def test_a_fault_of_ours_is_told_by_its_exception() -> None:
+    fault = LocalReply("internal", "Failed.")
+    fault.__cause__ = KeyError("x")
+    assert document_of(Traced(), **{"lbg.fault": fault})["detail"] == "KeyError: 'x'"
+    assert document_of(Traced(), **{"lbg.cut": KeyError("x")})["detail"] == "KeyError: 'x'"
+
+
 @pytest.mark.parametrize(("status", "sent", "cut"), [(200, 0, True), (503, 0, False), (503, 1, True)])
 def test_an_answer_is_cut_when_its_head_was_sent(status: int, sent: int, cut: bool) -> None:
     ended = Ended("failed", status, sent, 0.25, 1700000000.5)
@@ -142,3 +149,9 @@ def test_even_what_is_all_escapes_keeps_its_id() -> None:
     document = encoded(document_of(record, target=f"/{long}", HTTP_HOST=long, REQUEST_METHOD=long))
     assert json.loads(document)["id"] == "i" * 128
     assert len(json.loads(document)["path"]) <= 81
+
+
+def test_what_filters_changed_is_told_as_it_came() -> None:
+    environ = environ_of("/b", HTTP_HOST="b.example", **{"lbg.received": environ_of("/a?b=c")})
+    document = trace_document(environ, Traced(), config_of(), ENDED)
+    assert (document["host"], document["path"]) == ("shop.example", "/a")

@@ -21,7 +21,7 @@ def test_every_reason_is_there_with_its_status() -> None:
 def test_what_is_kept_is_told_in_numbers() -> None:
     text = " ".join(PAGE.split())
     failed, refused, served = SLOTS
-    assert f"its last {failed} failed requests, its last {refused} that" in text
+    assert f"its last {failed} failed requests, its last {refused} refused ones" in text
     assert f"its last {served} slow or sampled ones" in text
     assert f"{AREA / 1e6:.1f} MB per worker, of {SLOT // 1024} KB for a request at most" in text
     assert KEPT.tolerance // KEPT.interval + 1 == 50

@@ -14,7 +14,7 @@ from tests.unit.telemetry.entries import Thing, Try, environ_of
 from tests.unit.telemetry.traced import Traced, config_of, failure, refusal, route_of
 
 A, B = "10.0.0.1:80", "10.0.0.2:80"
-OUTAGE = f"all 1 endpoints of pool api are down: {A} down since 12:01:03: connect refused"
+OUTAGE = f"the only endpoint of pool api is down: {A} down since 12:01:03: connect refused"
 LIMIT = {"use": "rate_limit", "rate": "5/m", "ban_after": 9}
 
 
@@ -52,16 +52,16 @@ TOLD = {
         "400: the request breaks HTTP or leaves its route: The request has no Host",
     ),
     "headers_too_large": (
-        lambda: said("headers_too_large", detail="Too large."),
-        "431: the head of the request is too large: Too large",
+        lambda: said("headers_too_large", detail="The request head is larger than 5 bytes."),
+        "431: the request head is larger than 5 bytes",
     ),
     "uri_too_long": (
-        lambda: said("uri_too_long", detail="Too long."),
-        "414: the target of the request is too long: Too long",
+        lambda: said("uri_too_long", detail="The request target is longer than 5 bytes."),
+        "414: the request target is longer than 5 bytes",
     ),
     "body_too_large": (
         lambda: said("body_too_large", detail="The request body is larger than 5 bytes."),
-        "413: the body of the request is too large: The request body is larger than 5 bytes",
+        "413: the request body is larger than 5 bytes",
     ),
     "client_header_timeout": (
         lambda: said("client_header_timeout"),
@@ -97,8 +97,8 @@ TOLD = {
     ),
     "no_healthy": (lambda: said("no_healthy", gave_up=OUTAGE), f"503: {OUTAGE}"),
     "all_draining": (
-        lambda: said("all_draining", gave_up="all 1 endpoints of pool api are draining"),
-        "503: all 1 endpoints of pool api are draining",
+        lambda: said("all_draining", gave_up="the only endpoint of pool api is draining"),
+        "503: the only endpoint of pool api is draining",
     ),
     "queue_full": (
         lambda: said("queue_full"),
@@ -141,7 +141,7 @@ TOLD = {
     ),
     "read_timeout": (
         lambda: sentence(cut(refusal("read_timeout", attempts=(Try(Thing(A)),)))),
-        f"200, cut after 5 bytes: {A} stopped sending in the middle of its response, for 3.5 s",
+        f"200, cut after 5 bytes: {A} sent nothing for 3.5 s in the middle of its response",
     ),
     "upstream_cut_body": (
         lambda: sentence(
@@ -151,7 +151,7 @@ TOLD = {
     ),
     "bad_response": (
         lambda: tried("bad_response", "invalid response: status 099"),
-        f"502: {A} sent what is no valid response: invalid response: status 099",
+        f"502: {A} sent no valid response: status 099",
     ),
     "loop": (
         lambda: said("loop"),
@@ -163,8 +163,8 @@ TOLD = {
     ),
     "shutdown": (
         lambda: said("shutdown", endpoint=Thing(A)),
-        "503: the worker stopped, and the request was not over after the grace period of 30.0 s; "
-        f"{A} had not answered",
+        "503: lbg stopped or was reloaded, and its grace period (30.0 s, or 2 s after Ctrl+C) ended before "
+        f"the request did; {A} had not answered",
     ),
     "internal": (
         lambda: said("internal", detail="The application failed."),
@@ -184,19 +184,72 @@ def test_no_reason_is_without_sentence_and_advice() -> None:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_an_advice_is_one_sentence(reason: str) -> None:
-    text = advice(document_of(refusal(reason)))
-    assert text.endswith(".")
-    assert ". " not in text
-
-
-@pytest.mark.parametrize("reason", REASONS)
 def test_what_is_hardly_known_of_a_request_breaks_no_sentence(reason: str) -> None:
     record = refusal(reason, pool=None)
     document = trace_document({}, record, config_of(), Ended("failed", 500, 0, 0.0, 0.0))
     assert sentence(document).startswith("500: ")
     assert "None" not in sentence(document).replace("pool None", "")
     assert steps(document)[0] == {"text": "a request whose head could not be read"}
+
+
+def test_a_request_for_what_lbg_does_not_do_is_no_broken_one() -> None:
+    document = document_of(refusal("bad_request", detail="TRACE is not allowed here."), 405)
+    assert sentence(document) == "405: the request asks for what lbg does not do: TRACE is not allowed here"
+
+
+@pytest.mark.parametrize("reason", ["headers_too_large", "uri_too_long", "body_too_large"])
+def test_what_is_too_large_is_told_though_nobody_told_the_client(reason: str) -> None:
+    assert sentence(document_of(refusal(reason))).endswith((" is too large", " is too long"))
+
+
+def test_which_of_two_filters_refused_is_not_made_up() -> None:
+    route = route_of(LIMIT, {"use": "rate_limit", "rate": "1/h", "name": "other"})
+    text = said("rate_limited", route=route, detail="Told so.")
+    assert text == "429: a filter of route shop limits the client: Told so"
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"detail": "A filter of this route failed."}, "the filter a.b:C of route shop failed"),
+        (
+            {"gave_up": "a filter chose the pool 'x', which there is not"},
+            "the filter a.b:C of route shop chose the pool 'x', which there is not",
+        ),
+        ({"detail": "It raised KeyError."}, "the filter a.b:C of route shop failed: It raised KeyError"),
+    ],
+)
+def test_the_filter_that_failed_is_named(told: dict[str, str], expected: str) -> None:
+    assert said("filter_error", route=route_of({"use": "a.b:C"}), **told) == f"500: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [(0, "it has no queue"), (1, "1 request waits already"), (2, "2 requests wait already")],
+)
+def test_a_full_queue_is_told_with_its_size(size: int, told: str) -> None:
+    document = document_of(refusal("queue_full")) | {"setting": f"pools.api.queue.size = {size}"}
+    assert sentence(document) == f"503: every endpoint of pool api is at its max_requests, and {told}"
+
+
+def test_a_name_that_is_not_resolved_is_told_once() -> None:
+    attempts = (failure("api.local:80", "dns_failure", "api.local: Name or service not known"),)
+    assert said("dns_failure", attempts=attempts) == (
+        "502: the name of api.local:80 could not be resolved: Name or service not known"
+    )
+
+
+def test_the_time_for_the_whole_request_is_not_taken_for_a_pause() -> None:
+    setting = {"setting": "pools.api.timeouts.total = 9.0"}
+    head = document_of(refusal("response_timeout", attempts=(failure(A, "response_timeout", "no"),)))
+    assert sentence(head | setting) == (
+        f"504: {A} had the request for 250 ms and sent no response, "
+        "when the 9.0 s for the whole request were over"
+    )
+    body = cut(refusal("read_timeout", attempts=(Try(Thing(A)),)))
+    assert sentence(body | setting) == (
+        f"200, cut after 5 bytes: {A} had not sent all of its response after 9.0 s for the whole request"
+    )
 
 
 def test_several_tries_are_told_by_what_they_met() -> None:
@@ -287,6 +340,12 @@ def test_the_way_of_a_request_is_told_in_steps() -> None:
 
 
 def test_who_got_no_answer_is_not_said_to_have_one() -> None:
-    assert steps(document_of(refusal("shutdown")))[-1] == {
-        "text": "no answer, logged as 503 shutdown after 2.35 s"
+    assert steps(document_of(refusal("client_gone")))[-1] == {
+        "text": "no answer, logged as 499 client_gone after 2.35 s"
+    }
+
+
+def test_a_cut_answer_is_told_with_its_bytes_and_time() -> None:
+    assert steps(cut(refusal("read_timeout")))[-1] == {
+        "text": "answered 200, cut after 5 bytes and 2.35 s: read_timeout"
     }

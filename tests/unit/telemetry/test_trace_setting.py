@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lbg.errors import Sent, UpstreamError
-from lbg.telemetry.trace_setting import filters_of, retry_setting, setting_of
+from lbg.telemetry.trace_setting import filters_of, has_key, retry_setting, setting_of
 from lbg.upstream.retry import GiveUp, RetryPolicy
 from tests.unit.telemetry.traced import POOL, config_of, route_of
 
@@ -20,7 +20,7 @@ CONCURRENCY = {"use": "concurrency", "limit": 3, "name": "few"}
         ("no_healthy", 'pools.api.when_all_down = "fail_closed"'),
         ("queue_full", "pools.api.queue.size = 7"),
         ("queue_timeout", "pools.api.queue.timeout = 4.5"),
-        ("dns_failure", "pools.api.timeouts.connect = 1.5"),
+        ("dns_failure", None),
         ("connect_timeout", "pools.api.timeouts.connect = 1.5"),
         ("response_timeout", "pools.api.timeouts.response = 2.5"),
         ("read_timeout", "pools.api.timeouts.idle = 3.5"),
@@ -37,6 +37,11 @@ CONCURRENCY = {"use": "concurrency", "limit": 3, "name": "few"}
 )
 def test_a_reason_has_its_key_with_the_value_in_force(reason: str, line: str | None) -> None:
     assert setting_of(reason, config_of(), None, "api", 0.1) == line
+
+
+def test_the_time_to_connect_decided_on_a_name_when_the_resolver_was_silent() -> None:
+    line = "pools.api.timeouts.connect = 1.5"
+    assert setting_of("dns_failure", config_of(), None, "api", 1.5) == line
 
 
 @pytest.mark.parametrize("reason", ["queue_timeout", "connect_timeout", "response_timeout", "read_timeout"])
@@ -59,12 +64,26 @@ def test_the_total_timeout_decided_when_it_was_over(reason: str) -> None:
         ),
         ("banned", [RATE], "routes[0].filters[0].ban_after = 9"),
         ("body_too_large", [{"use": "body_limit", "limit": 12}], "routes[0].filters[0].limit = 12"),
+        ("filter_error", [RATE, {"use": "a.b:C"}], 'routes[0].filters[1].use = "a.b:C"'),
     ],
 )
 def test_a_filter_that_answers_is_named_by_its_place(
     reason: str, filters: list[dict[str, Any]], line: str
 ) -> None:
     assert setting_of(reason, config_of(), route_of(*filters), "api", 0.1) == line
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "has"),
+    [
+        (None, "", False),
+        ("headers_too_large", "The request head is larger than 5 bytes.", True),
+        ("headers_too_large", "The request has more than 100 header fields.", False),
+        ("filter_error", "A header rule of this route made an invalid Host.", False),
+    ],
+)
+def test_a_limit_of_our_own_has_no_key(reason: str | None, detail: str, has: bool) -> None:
+    assert has_key(reason, detail) is has
 
 
 def test_a_pool_that_is_not_configured_any_more_has_no_keys() -> None:

@@ -27,6 +27,13 @@ def test_what_was_tried_is_not(fleet: Fleet) -> None:
     assert why(fleet, (1,)) == [(True, ""), (False, "tried before")]
 
 
+def test_what_was_tried_and_is_down_now_is_both(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condition, "local_time", lambda moment, now: "12:01:03")
+    fleet.endpoint().becomes(health=Health.DOWN, since=1)
+    fleet.endpoint()
+    assert why(fleet, (0,)) == [(False, "tried before; down since 12:01:03"), (True, "")]
+
+
 def test_the_state_of_an_endpoint_is_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(condition, "local_time", lambda moment, now: "12:01:03")
     for _ in range(4):

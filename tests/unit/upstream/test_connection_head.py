@@ -76,6 +76,19 @@ def test_the_status_line_is_kept(head: bytes, line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        ((b"SSH-2.0-OpenSSH_9.6p1 Debian-3\r\n",), '"SSH-2.0-OpenSSH_9.6p1 De…"'),
+        ((b"\x15\x03\x03\x00\x02\x02F",), '"\\x15\\x03\\x03\\x00\\x02\\x02F"'),
+        ((b"HT", b"TQ\r\n"), '"HTTQ\\r\\n"'),
+    ],
+)
+def test_what_is_no_http_is_told_by_how_it_began(pieces: tuple[bytes, ...], shown: str) -> None:
+    told = refusal(*pieces).detail
+    assert told == f"invalid response: not HTTP, it began with {shown} (the wrong port?)"
+
+
+@pytest.mark.parametrize(
     "response",
     [
         b"hello\r\n\r\n",

@@ -378,7 +378,7 @@ def test_all_endpoints_going_down_end_the_wait(fleet: Fleet, requests: Requests)
     for name in ("b", "c"):
         with pytest.raises(NoEndpoint) as caught:
             requests[name].get(timeout=1.0)
-        assert caught.value.why.startswith("all 1 endpoints of pool api are down")
+        assert caught.value.why.startswith("the only endpoint of pool api is down")
     assert fleet.pool_counts() == {"queued": 2, "no_healthy": 2}
 
 
