@@ -286,7 +286,7 @@ def _watch(published: Published, live: LiveConfig) -> ConfigWatch | None:
         return None
     from lbg.control.watch import ConfigWatch
 
-    return ConfigWatch(_start() / snapshot.source, live.follow)
+    return ConfigWatch(_start() / snapshot.source, live.follow, lambda: live.miss(snapshot.source))
 
 
 def explainer_of(loaded: Loaded) -> Explainer:

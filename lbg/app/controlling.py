@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lbg.app.pools import Pools
     from lbg.app.shared import Shared
-    from lbg.control.live_config import LiveConfig
+    from lbg.control.live_config import Failure, LiveConfig
     from lbg.control.stats import Stats
     from lbg.control.watch import ConfigWatch
     from lbg.health.monitor import Monitor
@@ -62,7 +62,12 @@ class Controlling:
 
     def _control_app(self, published: Published) -> ControlApp:
         parts = self._parts(published)
-        return ControlApp(published, self._shared.cells, self._streams, self.monitor, parts)
+        return ControlApp(
+            published, self._shared.cells, self._streams, self.monitor, parts, failure=self._failure
+        )
+
+    def _failure(self) -> Failure | None:
+        return None if self._live is None else self._live.failure
 
     def _parts(self, published: Published) -> Iterator[Part]:
         """Yield what registers further paths; called at the first request, and what it imports with it."""
@@ -75,9 +80,7 @@ class Controlling:
         if self._stats is not None:
             stats = self._stats
             yield lambda flask: _add_stats(flask, stats)
-        if self._live is not None:
-            live = self._live
-            yield lambda flask: _add_config_actions(flask, live)
+        yield lambda flask: _add_config_actions(flask, self._live)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -146,7 +149,7 @@ def _add_route_lookup(flask: Flask, published: Published, shared: Shared, pools:
     add_route_lookup(flask, Explainer(config, table, pools.by_name, shared.cells))
 
 
-def _add_config_actions(flask: Flask, live: LiveConfig) -> None:
+def _add_config_actions(flask: Flask, live: LiveConfig | None) -> None:
     from lbg.control.config_actions import add_config_actions
 
     add_config_actions(flask, live)

@@ -16,7 +16,11 @@ WHERE = "endpoints added or removed at run time"
 
 
 class Amendments(Section):
-    """By the name of a pool: the endpoints it has besides, and the addresses of those it does without."""
+    """By the name of a pool: the endpoints it has besides, and the addresses of those it does without.
+
+    One that is added is there, also when its address was removed before: that is noted only for its next
+    removal, since the configuration may name it.
+    """
 
     added: Mapping[str, tuple[EndpointConfig, ...]] = {}
     removed: Mapping[str, tuple[str, ...]] = {}
@@ -24,20 +28,23 @@ class Amendments(Section):
     def __bool__(self) -> bool:
         return bool(self.added or self.removed)
 
+    def names(self) -> dict[str, list[str]]:
+        """Return what is `added` and `removed`, as "pool/address"."""
+        added = {pool: [one.address.text for one in endpoints] for pool, endpoints in self.added.items()}
+        return {"added": _names(added), "removed": _names({pool: self._gone(pool) for pool in self.removed})}
+
     def with_added(self, pool: str, endpoint: EndpointConfig) -> "Amendments":
         """Return these and one more endpoint."""
         others = _without(self.added.get(pool, ()), endpoint.address.text)
-        return _of({**self.added, pool: (*others, endpoint)}, self._kept_removed(pool, endpoint.address.text))
+        return _of({**self.added, pool: (*others, endpoint)}, self.removed)
 
     def with_removed(self, pool: str, address: str) -> "Amendments":
-        """Return these and one endpoint less."""
-        others = self._kept_removed(pool, address)
-        added = {**self.added, pool: _without(self.added.get(pool, ()), address)}
-        return _of(added, {**others, pool: (*others.get(pool, ()), address)})
-
-    def _kept_removed(self, pool: str, address: str) -> dict[str, tuple[str, ...]]:
-        kept = tuple(other for other in self.removed.get(pool, ()) if other != address)
-        return {**self.removed, pool: kept}
+        """Return these and one endpoint less: one that was added, or one that the configuration names."""
+        added, removed = self.added.get(pool, ()), self.removed.get(pool, ())
+        others = _without(added, address)
+        if len(others) == len(added) and address not in removed:
+            removed = (*removed, address)
+        return _of({**self.added, pool: others}, {**self.removed, pool: removed})
 
     def amended(self, config: Config) -> Config:
         """Return `config` with these. Raises ConfigError when they do not fit it."""
@@ -56,6 +63,9 @@ class Amendments(Section):
         except ValidationError as error:
             entries = error.errors(include_url=False)
             broken = [((*path, *entry["loc"]), sentence(entry, (*path, *entry["loc"]))) for entry in entries]
+            if not data["endpoints"]:
+                way_out = f"; `lbg add {name} {pool.endpoints[0].url}` brings one back"
+                broken = [(place, text + way_out) for place, text in broken]
         else:
             broken = [((*path, *place), text) for place, text in broken_pool_rules(amended)]
         if broken:
@@ -68,12 +78,16 @@ class Amendments(Section):
         for name, pool in config.pools.items():
             known = {endpoint.address.text for endpoint in pool.endpoints}
             added[name] = tuple(one for one in self.added.get(name, ()) if one.address.text not in known)
-            removed[name] = tuple(one for one in self.removed.get(name, ()) if one in known)
+            removed[name] = tuple(one for one in self._gone(name) if one in known)
         return _of(added, removed)
+
+    def _gone(self, pool: str) -> list[str]:
+        added = {one.address.text for one in self.added.get(pool, ())}
+        return [address for address in self.removed.get(pool, ()) if address not in added]
 
     def _endpoints(self, pool: str, configured: Iterable[EndpointConfig]) -> Iterable[EndpointConfig]:
         """Return the endpoints of `pool`; for one that is configured and added the configuration decides."""
-        removed = self.removed.get(pool, ())
+        removed = self._gone(pool)
         known = set()
         for endpoint in configured:
             known.add(endpoint.address.text)
@@ -91,6 +105,10 @@ def endpoint_of(data: object) -> EndpointConfig:
         path = tuple(first["loc"])
         key = f"{path[-1]}: " if path else ""
         raise ValueError(key + sentence(first, path)) from None
+
+
+def _names(addresses: Mapping[str, Iterable[str]]) -> list[str]:
+    return [f"{pool}/{address}" for pool, those in addresses.items() for address in those]
 
 
 def _without(endpoints: Iterable[EndpointConfig], address: str) -> tuple[EndpointConfig, ...]:

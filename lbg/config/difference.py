@@ -7,12 +7,15 @@ from lbg.config.schema import Config
 HELD = ("server", "admin", "log", "tracing")
 """The sections that workers take up only when they start."""
 
+_LISTENERS = ("server.bind", "admin.bind")
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Names of what changed: pools, endpoints as `pool/address`, and how many routes there were and are.
 
-    `waiting` are the keys that change when the workers are replaced, by HUP.
+    `waiting` are the keys that change when the workers are replaced, by HUP, `restart` those that change
+    only when lbg is started anew.
     """
 
     pools_added: tuple[str, ...]
@@ -22,6 +25,7 @@ class Difference:
     endpoints_removed: tuple[str, ...]
     routes_changed: bool
     waiting: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         pools = self.pools_added or self.pools_removed or self.pools_changed
@@ -36,13 +40,16 @@ class Difference:
             _counted("endpoint", "removed", self.endpoints_removed),
             "routes changed" if self.routes_changed else "",
         ]
-        return ", ".join(filter(None, parts)) or "nothing changed"
+        held = [_waits(self.waiting, "kill -HUP"), _waits(self.restart, "a restart")]
+        nothing = "nothing else changed" if any(held) else "nothing changed"
+        return "; ".join(filter(None, [", ".join(filter(None, parts)) or nothing, *held]))
 
 
 def difference(before: Config, after: Config) -> Difference:
     """Return how `after` differs from `before`."""
     old, new = before.pools, after.pools
     had, has = _endpoints(before), _endpoints(after)
+    held = _held(before, after)
     return Difference(
         pools_added=tuple(name for name in new if name not in old),
         pools_removed=tuple(name for name in old if name not in new),
@@ -50,7 +57,8 @@ def difference(before: Config, after: Config) -> Difference:
         endpoints_added=tuple(name for name in has if name not in had),
         endpoints_removed=tuple(name for name in had if name not in has),
         routes_changed=before.routes != after.routes,
-        waiting=tuple(_waiting(before, after)),
+        waiting=tuple(key for key in held if key not in _LISTENERS),
+        restart=tuple(key for key in held if key in _LISTENERS),
     )
 
 
@@ -59,7 +67,7 @@ def with_held(before: Config, after: Config) -> Config:
     return after.model_copy(update={name: getattr(before, name) for name in HELD})
 
 
-def _waiting(before: Config, after: Config) -> list[str]:
+def _held(before: Config, after: Config) -> list[str]:
     found = []
     for name in HELD:
         old, new = getattr(before, name), getattr(after, name)
@@ -75,3 +83,7 @@ def _endpoints(config: Config) -> dict[str, None]:
 
 def _counted(what: str, how: str, names: tuple[str, ...]) -> str:
     return f"{len(names)} {what}{'' if len(names) == 1 else 's'} {how}" if names else ""
+
+
+def _waits(keys: tuple[str, ...], what: str) -> str:
+    return f"{', '.join(keys)} {'waits' if len(keys) == 1 else 'wait'} for {what}" if keys else ""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lbg.control.endpoint_actions import Changes
     from lbg.control.event_stream import EventStreams
+    from lbg.control.live_config import Failure
     from lbg.state.cells import Cells
     from lbg.state.document import Published
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class ControlApp:
     """Answers on the admin listener; Flask is imported at its first request, so proxy workers never do.
 
-    Each of `parts` registers paths of its own then.
+    Each of `parts` registers paths of its own then. `failure` tells why the configuration as it is written
+    is not in force.
     """
 
     def __init__(
@@ -31,9 +33,11 @@ class ControlApp:
         streams: EventStreams,
         changes: Changes | None = None,
         parts: Iterable[Callable[[Flask], None]] = (),
+        *,
+        failure: Callable[[], Failure | None] = lambda: None,
     ) -> None:
         self._documents = Documents(published, cells)
-        self._status = Status(published, cells, self._documents)
+        self._status = Status(published, cells, self._documents, failure=failure)
         self._streams = streams
         self._changes = changes
         self._admin = published.snapshot.config.admin

@@ -55,7 +55,7 @@ def add_bans(app: Flask, buckets: Buckets, limits: LimitsInForce) -> None:
         banned = patiently(buckets.bans(limits.banning, 0)).counts
         return jsonify(_limit_documents(buckets.limits(limits.all), banned))
 
-    @app.route("/api/v1/bans/<limit_key:key>", methods=["DELETE"], merge_slashes=False)
+    @app.delete("/api/v1/bans/<limit_key:key>")
     def lift(key: str) -> Response:
         names = _asked_for(limits)
         lifted = buckets.lift(key, names) or buckets.lift(client_network(key).decode(), names)

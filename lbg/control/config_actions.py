@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, jsonify
 
+from lbg.config.amendments import endpoint_of
 from lbg.config.problems import ConfigError, shown
 from lbg.control.body import json_object
 from lbg.control.live_config import Conflict, Unknown
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 _ENDPOINTS: Final = "/api/v1/pools/<pool>/endpoints"
 
 
-def add_config_actions(app: Flask, live: LiveConfig) -> None:
-    """Register the paths."""
+def add_config_actions(app: Flask, live: LiveConfig | None) -> None:
+    """Register the paths; without `live`, as in a process that does not control, all is refused."""
 
     @app.post("/api/v1/reload")
     def reload() -> Response:
         try:
-            change = _made(live.reload)
+            change = _made(lambda: _in_charge(live).reload())
         except ConfigError as error:
             return _unprocessable(error)
         return jsonify(_document(change))
@@ -40,10 +41,10 @@ def add_config_actions(app: Flask, live: LiveConfig) -> None:
     def add_endpoint(pool: str) -> Response:
         data = json_object()
         try:
-            change = _made(lambda: live.add(pool, data))
+            endpoint = endpoint_of(data)
         except ValueError as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, f"{error}.") from None
-        response = jsonify(_document(change))
+        response = jsonify(_document(_made(lambda: _in_charge(live).add(pool, endpoint))))
         response.status_code = HTTPStatus.CREATED
         return response
 
@@ -52,7 +53,13 @@ def add_config_actions(app: Flask, live: LiveConfig) -> None:
         address = canonical_endpoint(endpoint)
         if address is None:
             raise Refusal(HTTPStatus.NOT_FOUND, f"{shown(endpoint)} is no address of an endpoint.")
-        return jsonify(_document(_made(lambda: live.remove(pool, address))))
+        return jsonify(_document(_made(lambda: _in_charge(live).remove(pool, address))))
+
+
+def _in_charge(live: LiveConfig | None) -> LiveConfig:
+    if live is None:
+        raise NotInCharge
+    return live
 
 
 def _made(change: Callable[[], Change]) -> Change:
@@ -103,4 +110,6 @@ def _document(change: Change) -> dict[str, Any]:
         "endpoints": {"added": found.endpoints_added, "removed": found.endpoints_removed},
         "routes_changed": found.routes_changed,
         "waiting_for_hup": found.waiting,
+        "waiting_for_restart": found.restart,
+        "amendments": change.published.amendments.names(),
     }

@@ -8,6 +8,7 @@ from time import monotonic_ns, time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lbg.health.counter import HealthCounter
+from lbg.health.watched import believed
 from lbg.net.address import canonical_endpoint
 from lbg.state.condition import Condition, patience, read_condition
 from lbg.state.layout import RESPONSES, Admin, Field, HealthField, PoolField, health_row, identity
@@ -100,14 +101,15 @@ class Documents:
         return self._endpoint(pool, self._pools[pool], member)
 
     def first_round(self) -> tuple[int, int]:
-        """Return how many endpoints were checked at least once, and how many are checked at all."""
-        checked = [
-            self._cells.view[health_row(member.slot) + HealthField.CHECKED]
+        """Return how many endpoints were checked, not too long ago, and how many are checked at all."""
+        now, view = self._clock(), self._cells.view
+        checks = [
+            (view[health_row(member.slot) + HealthField.CHECKED], believed(pool.health))
             for name, pool in self._pools.items()
             for member in self._members[name]
             if pool.health.type != "none"
         ]
-        return sum(when != 0 for when in checked), len(checked)
+        return sum(when != 0 and now - when <= limit for when, limit in checks), len(checks)
 
     def _endpoint(self, pool: str, config: PoolConfig, member: _Member) -> Document:
         now, slot, endpoint = self._clock(), member.slot, member.config

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from time import time
 from typing import TYPE_CHECKING
 
-from lbg.config.amendments import Amendments, endpoint_of
+from lbg.config.amendments import Amendments
 from lbg.config.difference import Difference, difference, with_held
-from lbg.config.problems import ConfigError
+from lbg.config.problems import ConfigError, Problem
 from lbg.health.monitor import NotInCharge
 from lbg.state.layout import Admin, NoSlot, identity
 from lbg.state.publication import Unpublished
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lbg.config.load import Loaded
+    from lbg.config.pools import EndpointConfig
     from lbg.config.schema import Config
     from lbg.health.monitor import Monitor
     from lbg.state.document import Published
@@ -34,6 +37,14 @@ class Change:
     difference: Difference
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the configuration as it is written is not in force, and since when, in UNIX time."""
+
+    since: float
+    mistakes: tuple[str, ...]
+
+
 class Unknown(Exception):
     """There is no pool, or no endpoint, of this name; the text is a sentence."""
 
@@ -46,7 +57,8 @@ class LiveConfig:
     """Puts other configurations in force, one after the other.
 
     `load` reads the configuration anew, `current` tells the one in force here, `adopt` takes up another,
-    `note_load` is told whether the last one could be read. Whatever fails raises and changes nothing.
+    `note_load` is told whether the last one could be read. Whatever fails raises and changes nothing;
+    `failure` is what the last reload met, None after a good one.
     """
 
     def __init__(
@@ -66,6 +78,7 @@ class LiveConfig:
         self._monitor = monitor
         self._note_load = note_load
         self._changing = threading.Lock()
+        self.failure: Failure | None = None
 
     def reload(self) -> Change:
         """Read the configuration again and put it in force; pages and other files are read anew with it.
@@ -80,23 +93,31 @@ class LiveConfig:
         """Do so if the configuration is another one than the one in force; raises the same."""
         self._reload(lambda config: not self._is_in_force(config))
 
+    def miss(self, name: str) -> None:
+        """Note that there is no file of that name any more. Raises NotInCharge."""
+        with self._changing:
+            self._be_in_charge()
+            self._failed(ConfigError([Problem(name, None, "", "there is no such file any more")]))
+
     def _reload(self, wanted: Callable[[Config], bool]) -> Change | None:
         with self._changing:
             self._be_in_charge()
             try:
                 loaded = self._load()
-                if not wanted(loaded.config):
-                    return None
-                change = self._replace(loaded)
+                change = self._replace(loaded) if wanted(loaded.config) else None
             except (ConfigError, Unpublished, NoSlot, OSError) as error:
-                self._note_load(False)
-                log.error("the configuration was not changed: %s", error)  # noqa: TRY400 - one clear line
+                self._failed(error)
                 raise
             self._note_load(True)
-            waiting = change.difference.waiting
-            if waiting:
-                log.warning("%s: in force when the workers are replaced, by kill -HUP", ", ".join(waiting))
+            self.failure = None
             return change
+
+    def _failed(self, error: Exception) -> None:
+        self._note_load(False)
+        log.error("the configuration was not changed: %s", error)
+        mistakes = error.problems if isinstance(error, ConfigError) else (error,)
+        since = time() if self.failure is None else self.failure.since
+        self.failure = Failure(since, tuple(map(str, mistakes)))
 
     def _replace(self, loaded: Loaded) -> Change:
         def amend(amendments: Amendments) -> tuple[Config, Amendments]:
@@ -105,21 +126,16 @@ class LiveConfig:
 
         before = self._current()
         published = self._publish(loaded.source, amend, before)
-        # What waits for HUP is no part of what is published.
-        waiting = difference(before.snapshot.config, loaded.config).waiting
-        return self._changed(before, published, waiting)
+        # What waits is no part of what is published.
+        return self._changed(before, published, difference(before.snapshot.config, loaded.config))
 
     def _is_in_force(self, config: Config) -> bool:
         before = self._current()
         amended = before.amendments.settled(config).amended(config)
         return with_held(before.snapshot.config, amended) == before.snapshot.config
 
-    def add(self, pool: str, data: object) -> Change:
-        """Add the endpoint that `data` describes, ready for requests.
-
-        Raises ValueError with a sentence when it describes none, and what `remove` raises.
-        """
-        endpoint = endpoint_of(data)
+    def add(self, pool: str, endpoint: EndpointConfig) -> Change:
+        """Add an endpoint, ready for requests. Raises what `remove` raises."""
         with self._changing:
             before = self._known(pool)
             address = endpoint.address.text
@@ -132,8 +148,10 @@ class LiveConfig:
             )
             slot = change.published.slots[identity(pool, address)]
             # What was drained before it was removed shall serve when it is added again.
-            self._monitor.set_admin(slot, Admin.READY)
-            self._monitor.set_weight(slot, endpoint.weight)
+            # It is added, even when another control worker takes over just now.
+            with suppress(NotInCharge):
+                self._monitor.set_admin(slot, Admin.READY)
+                self._monitor.set_weight(slot, endpoint.weight)
             return change
 
     def remove(self, pool: str, address: str) -> Change:
@@ -165,7 +183,7 @@ class LiveConfig:
         published = self._publish(
             before.snapshot.source, lambda amendments: (config, noted(amendments)), before
         )
-        return self._changed(before, published, ())
+        return self._changed(before, published)
 
     def _publish(
         self,
@@ -177,10 +195,12 @@ class LiveConfig:
         self._adopt(published)
         return published
 
-    def _changed(self, before: Published, published: Published, waiting: tuple[str, ...]) -> Change:
+    def _changed(self, before: Published, published: Published, whole: Difference | None = None) -> Change:
         found = difference(before.snapshot.config, published.snapshot.config)
-        found = replace(found, waiting=waiting)
-        log.info("configuration %d is in force: %s", published.snapshot.generation, found)
+        if whole is not None:
+            found = replace(found, waiting=whole.waiting, restart=whole.restart)
+        level = logging.WARNING if found.waiting or found.restart else logging.INFO
+        log.log(level, "configuration %d is in force: %s", published.snapshot.generation, found)
         return Change(published, found)
 
     def _known(self, pool: str) -> Published:

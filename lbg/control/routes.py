@@ -49,6 +49,8 @@ def make_flask(
     """Return the application; only health is for strangers."""
     app = Flask("lbg.control", static_folder=None)
     app.json = _InOrder(app)
+    # A redirect would lead wherever the Host of the request says.
+    app.url_map.merge_slashes = False
     app.before_request(lambda: refuse_strangers(admin))
     app.after_request(_never_stored)
     _add_health(app, status)

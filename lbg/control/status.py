@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lbg.control.documents import Documents
+    from lbg.control.live_config import Failure
     from lbg.state.cells import Cells
     from lbg.state.document import Published
 
@@ -27,7 +29,11 @@ class Status:
         cells: Cells,
         documents: Documents,
         clock: Callable[[], int] = monotonic_ns,
+        *,
+        failure: Callable[[], Failure | None] = lambda: None,
     ) -> None:
+        self._amendments = published.amendments
+        self._failure = failure
         self._snapshot = published.snapshot
         self._cells = cells
         self._documents = documents
@@ -47,14 +53,10 @@ class Status:
 
     def report(self) -> dict[str, Any]:
         """Return the document of `/api/v1/status`."""
-        snapshot = self._snapshot
         return {
             "version": __version__,
-            "config": {
-                "source": snapshot.source,
-                "generation": snapshot.generation,
-                "digest": snapshot.digest,
-            },
+            "config": self._config(),
+            "master": self._master(),
             "workers": [
                 {"slot": slot, "pid": pid, "role": str(list(Role)[role]), "generation": generation}
                 for slot, pid, role, generation in self._cells.workers()
@@ -62,6 +64,21 @@ class Status:
             "control": self._control(),
             "pools": self._documents.pools(),
         }
+
+    def _config(self) -> dict[str, Any]:
+        snapshot, failure = self._snapshot, self._failure()
+        return {
+            "source": snapshot.source,
+            "generation": snapshot.generation,
+            "digest": snapshot.digest,
+            **self._amendments.names(),
+            "error": None if failure is None else _error(failure),
+        }
+
+    def _master(self) -> int | None:
+        """Return the pid that takes signals, None where no master of ours started this process."""
+        pids = {pid for _, pid, _, _ in self._cells.workers()}
+        return os.getppid() if os.getpid() in pids else None
 
     def _control(self) -> dict[str, Any]:
         """Return which process checks health, and how long it has been silent.
@@ -79,3 +96,8 @@ class Status:
             "pid": min(controls)[1] if controls else os.getpid(),
             "heartbeat_age_seconds": None if age is None else round(age, 3),
         }
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    since = datetime.fromtimestamp(failure.since, UTC).isoformat(timespec="seconds")
+    return {"since": since.replace("+00:00", "Z"), "mistakes": list(failure.mistakes)}

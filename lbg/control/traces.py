@@ -1,4 +1,4 @@
-"""What the admin API tells of single requests: those that failed, were slow, or were drawn as a sample."""
+"""What the admin API tells of single requests: those that failed, were refused or slow, or are a sample."""
 
 from __future__ import annotations
 

@@ -20,19 +20,23 @@ log = logging.getLogger("lbg.config")
 _INTERVAL: Final = 1.0  # seconds
 _PATIENCE: Final = 10  # looks
 Mark = tuple[int, int, int]
+_UNSEEN: Final[Mark] = (-1, -1, -1)
 
 
 class ConfigWatch:
     """Calls `reload` once `path` has another content and has then stayed the same for a look, and at first.
 
-    A file that is gone, or whose content is wrong, leaves everything as it is; `reload` tells of it.
+    A file that is gone, or whose content is wrong, leaves everything as it is; `reload` tells of it, and
+    `miss` of one that is gone.
     """
 
-    def __init__(self, path: Path, reload: Callable[[], object]) -> None:
+    def __init__(self, path: Path, reload: Callable[[], object], miss: Callable[[], object]) -> None:
         self._path = path
         self._reload = reload
-        self._known: Mark | None = None  # the configuration in force may be of a file before this one
-        self._last: Mark | None = None
+        self._miss = miss
+        # The configuration in force may be of a file before this one.
+        self._known: Mark | None = _UNSEEN
+        self._last: Mark | None = _UNSEEN
         self._pause = 0  # looks
         self._stopping = threading.Event()
 
@@ -57,10 +61,13 @@ class ConfigWatch:
             return
         mark = self._mark()
         settled, self._last = mark == self._last, mark
-        if mark is None or mark == self._known or not settled:
+        if mark == self._known or not settled:
             return
         try:
-            self._reload()
+            if mark is None:
+                self._miss()
+            else:
+                self._reload()
         except NotInCharge:
             return  # whoever is looks as well, and this process perhaps later
         except (Unpublished, OSError):

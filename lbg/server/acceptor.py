@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
+from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from lbg.net.stream import Socket, Stream
@@ -16,8 +17,6 @@ from lbg.server.environ import base_environ
 from lbg.server.http1 import Http1Connection
 
 if TYPE_CHECKING:
-    from gevent.pool import Pool
-
     from lbg.server.service import Service
 
 log = logging.getLogger("lbg.server")
@@ -84,7 +83,35 @@ class Acceptor(StreamServer):
             environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
         else:
             environ["REMOTE_ADDR"] = ""
-        Http1Connection(self._service, Stream(sock), environ).serve()
+        self._attend(Http1Connection(self._service, Stream(sock), environ))
+
+    def _attend(self, connection: Http1Connection) -> None:
+        connection.serve()
+
+
+class AdminAcceptor(Acceptor):
+    """Has `limit` connections at most, and room for another one all the same.
+
+    The oldest that waits for a request makes it. Strangers may ask for health, but not keep operators out.
+    """
+
+    def __init__(self, listener: Any, service: Service, limit: int, *, name: str, multiprocess: bool) -> None:
+        self._open: dict[Http1Connection, None] = {}
+        super().__init__(listener, service, Pool(limit), name=name, multiprocess=multiprocess)
+
+    def _attend(self, connection: Http1Connection) -> None:
+        if self.full():
+            self._make_room()
+        self._open[connection] = None
+        try:
+            connection.serve()
+        finally:
+            del self._open[connection]
+
+    def _make_room(self) -> None:
+        oldest = next((one for one in self._open if one not in self._service.active), None)
+        if oldest is not None:
+            oldest.stream.abort()
 
 
 def _server_name(listener: Any) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lbg.config.difference import difference
 from lbg.config.load import START_VARIABLE, ConfigError, load
 from lbg.config.references import check_references
 from lbg.hooks.verify import verify
@@ -91,8 +92,9 @@ class Master:
         if self._loaded is None:
             return config
         server, admin = self.config.server, self.config.admin
-        if (config.server.bind, config.admin.bind) != (server.bind, admin.bind):
-            log.error("server.bind and admin.bind change at a restart or USR2 only; the rest was reloaded")
+        waiting = difference(self.config, config).restart
+        if waiting:
+            log.error("%s: in force after a restart or USR2; the rest was reloaded", ", ".join(waiting))
         return config.model_copy(
             update={
                 "server": config.server.model_copy(update={"bind": server.bind}),

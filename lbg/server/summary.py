@@ -12,18 +12,24 @@ if TYPE_CHECKING:
     from lbg.state.cells import Cells
     from lbg.state.document import Published
 
-Totals = dict[str, tuple[int, int]]
+Counts = tuple[int, int, int]
+"""Requests answered, those of them with a 5xx, and failed attempts."""
+Totals = dict[str, Counts]
 
 
 def totals(published: Published, cells: Cells) -> Totals:
-    """Return the requests answered and the failed attempts of every endpoint that has a slot."""
+    """Return the counts of every endpoint that has a slot."""
     return {
-        name: (sum(cells.total(slot, field) for field in RESPONSES), cells.total(slot, Field.FAILURES))
+        name: (
+            sum(cells.total(slot, field) for field in RESPONSES),
+            cells.total(slot, Field.RESPONSES_5XX),
+            cells.total(slot, Field.FAILURES),
+        )
         for name, slot in published.slots.items()
     }
 
 
-def summary(published: Published, cells: Cells, before: Mapping[str, tuple[int, int]]) -> str:
+def summary(published: Published, cells: Cells, before: Mapping[str, Counts]) -> str:
     """Return the requests answered since the totals were `before`, in all and by each endpoint.
 
     An endpoint that is not configured any more is named if it had any.
@@ -33,16 +39,17 @@ def summary(published: Published, cells: Cells, before: Mapping[str, tuple[int, 
     lines = []
     answered = 0
     for name, now in totals(published, cells).items():
-        requests, failures = _since(before.get(name, (0, 0)), now)
+        requests, errors, failures = _since(before.get(name, (0, 0, 0)), now)
         answered += requests
         if requests or failures or name in configured:
+            wrong = f", {errors} with 5xx" if errors else ""
             failed = f", {failures} failed attempts" if failures else ""
-            lines.append(f"  {name}: {requests} requests{failed}")
+            lines.append(f"  {name}: {requests} requests{wrong}{failed}")
     return "\n".join([f"lbg answered {answered} requests from its endpoints", *lines])
 
 
-def _since(before: tuple[int, int], now: tuple[int, int]) -> tuple[int, int]:
+def _since(before: Counts, now: Counts) -> Counts:
     """Return what came to `before`; all of `now` when the slot was another endpoint's meanwhile."""
-    if now[0] < before[0] or now[1] < before[1]:
+    if any(one < other for one, other in zip(now, before, strict=True)):
         return now
-    return now[0] - before[0], now[1] - before[1]
+    return now[0] - before[0], now[1] - before[1], now[2] - before[2]

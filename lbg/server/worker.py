@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent.pool import Pool
 from gunicorn.workers.ggevent import GeventWorker
 
 from lbg.config.schema import ServerConfig
-from lbg.server.acceptor import Acceptor
+from lbg.server.acceptor import Acceptor, AdminAcceptor
 from lbg.server.roles import Role
 from lbg.server.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _POLL: Final = 0.1  # seconds in which a signal is noticed
 _HEARTBEAT: Final = 1.0
 _STOP_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 _QUICK_GRACE: Final = 2.0  # seconds that Ctrl+C leaves open requests
+_ADMIN_CONNECTIONS: Final = 256
+_ADMIN_SHARE: Final = 8  # the part of all descriptors that these may have: health checks need theirs
 
 
 class ProxyWorker(GeventWorker):
@@ -49,6 +55,7 @@ class ProxyWorker(GeventWorker):
             attach(service)
         pool = Pool(self.worker_connections)
         acceptors = self._acceptors(service, pool)
+        pools = {acceptor.pool for acceptor in acceptors}
         for acceptor in acceptors:
             acceptor.start()
         self._heed_early_signals()
@@ -67,7 +74,7 @@ class ProxyWorker(GeventWorker):
         stop = getattr(self.wsgi, "stop", None)
         if stop is not None:
             stop()
-        self._drain(pool)
+        self._drain(pools)
         close = getattr(self.wsgi, "close", None)
         if close is not None:
             close()
@@ -90,17 +97,26 @@ class ProxyWorker(GeventWorker):
                 listener.close()
                 continue
             listener.setblocking(False)
-            acceptors.append(Acceptor(listener, service, pool, name=name, multiprocess=self.cfg.workers > 1))
+            acceptors.append(self._acceptor(listener, service, pool, name))
         return acceptors
 
-    def _drain(self, pool: Pool) -> None:
+    def _acceptor(self, listener: Any, service: Service, pool: Pool, name: str) -> Acceptor:
+        multiprocess = self.cfg.workers > 1
+        if name != "admin":
+            return Acceptor(listener, service, pool, name=name, multiprocess=multiprocess)
+        limit = admin_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        return AdminAcceptor(listener, service, limit, name=name, multiprocess=multiprocess)
+
+    def _drain(self, pools: Collection[Pool]) -> None:
         grace = min(self.settings.shutdown_grace, self.cfg.graceful_timeout)
         begun = monotonic()
-        while len(pool) and monotonic() - begun < (_QUICK_GRACE if self._hurried else grace):
+        while any(pools) and monotonic() - begun < (_QUICK_GRACE if self._hurried else grace):
             self.notify()
-            pool.join(timeout=_POLL)
-        if len(pool):
-            self.log.warning("%s: cut %d connections, their grace period was over", self, len(pool))
+            next(filter(len, pools)).join(timeout=_POLL)
+        left = sum(map(len, pools))
+        if left:
+            self.log.warning("%s: cut %d connections, their grace period was over", self, left)
+        for pool in pools:
             pool.kill(timeout=1)
 
     def handle_quit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
@@ -117,3 +133,10 @@ class ProxyWorker(GeventWorker):
         reopen = getattr(getattr(self, "wsgi", None), "reopen_logs", None)  # it may still be loading
         if reopen is not None:
             reopen()
+
+
+def admin_connections(descriptors: int) -> int:
+    """Return how many connections the admin listener may have in a process with so many descriptors."""
+    if descriptors == resource.RLIM_INFINITY:
+        return _ADMIN_CONNECTIONS
+    return max(2, min(_ADMIN_CONNECTIONS, descriptors // _ADMIN_SHARE))

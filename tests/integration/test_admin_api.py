@@ -172,13 +172,21 @@ def test_no_path_tells_a_secret(lbg: StartLbg, backend: Backend) -> None:
     }
     filters = [
         {"use": "basic_auth", "users": {"ann": HASH}},
-        {"use": "headers", "request": {"set": {"X-Api-Key": "hunter2"}}},
+        {
+            "use": "headers",
+            "request": {"set": {"X-Api-Key": "hunter2", "X-Pwd": "hunter2", "X-Env": "Bearer hunter2"}},
+        },
+        {"use": "forward_auth", "pool": "main", "path": "/check?token=hunter2"},
     ]
     route = {"pool": "main", "headers": {"X-Token": "hunter2"}, "filters": filters}
     routes = [route, {"path": "/else", "redirect": "https://ann:hunter2@example.com/"}]
     process = lbg({"admin": {"token": TOKEN}, "pools": {"main": pool}, "routes": routes})
-    for request in EXAMPLES:
-        method, path = request.replace("/web", "/main").split(" ", 1)
+    asked = [request.replace("/web", "/main").split(" ", 1) for request in EXAMPLES]
+    asked += [
+        ["GET", "/api/v1/route?url=/a&header=X-Token:%20hunter2"],
+        ["GET", "/api/v1/route?url=/else&header=X-Token:%20wrong"],
+    ]
+    for method, path in asked:
         if method != "GET":
             continue
         response = ask(process, "GET", path, token=TOKEN)

@@ -257,10 +257,66 @@ def test_a_failed_request_is_explained(browser: Browser, full_page: FakeAdmin) -
     assert "pools.api.retry.attempts" in shown
 
 
+def test_the_id_of_a_request_is_copied_by_its_button(browser: Browser, full_page: FakeAdmin) -> None:
+    browser.open(full_page.url)
+    browser.find('#trace-list button[data-id="t1"]').click()
+    assert browser.wait_for_text("#trace-body", "Request id").count("t1") == 1
+    copied = "window.copied = null; navigator.clipboard.writeText = async (text) => { window.copied = text; }"
+    browser.run(copied)
+    browser.find('#trace-body button[aria-label="Copy the request id"]').click()
+    browser.wait_for_text("#trace-body dd button", "copied")
+    assert browser.run("return window.copied") == "t1"
+
+
+def test_the_id_is_selected_where_the_browser_has_no_clipboard(
+    browser: Browser, full_page: FakeAdmin
+) -> None:
+    browser.open(full_page.url)
+    browser.find('#trace-list button[data-id="t1"]').click()
+    browser.run("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    browser.find('#trace-body button[aria-label="Copy the request id"]').click()
+    browser.wait_for_text("#trace-body dd button", "selected")
+    assert browser.run("return getSelection().toString()") == "t1"
+
+
+def test_a_client_that_left_is_no_failure(browser: Browser, full_page: FakeAdmin) -> None:
+    full_page.traces = [trace("t1"), trace("t2", status=200, reason="client_gone")]
+    browser.open(full_page.url)
+    browser.wait_for_text("#trace-list tr:has([data-id=t2]) .state", "client left")
+    assert "neutral" in browser.find("#trace-list tr:has([data-id=t2]) .state").get_attribute("class")
+    assert "bad" in browser.find("#trace-list tr:has([data-id=t1]) .state").get_attribute("class")
+
+
+def test_an_event_tells_how_long_it_was_otherwise_before(browser: Browser, full_page: FakeAdmin) -> None:
+    full_page.events = [event(1, "down", "connect refused"), event(2, "weight", "weight 7")]
+    browser.open(full_page.url)
+    browser.wait_for_text("#event-list li:last-child", "connect refused (was up for 5 s)")
+    assert browser.text("#event-list li:first-child .what").endswith("weight 7")
+
+
 def test_the_configuration_is_shown(browser: Browser, full_page: FakeAdmin) -> None:
     browser.open(full_page.url)
     browser.find("#config-list summary").click()
     browser.wait_for_text("#config-list pre", "0.0.0.0:8080")
+
+
+def test_what_was_added_and_removed_is_told(browser: Browser, full_page: FakeAdmin) -> None:
+    full_page.amendments = {"added": ["api/c:3"], "removed": ["api/a:1", "api/b:2"]}
+    browser.open(full_page.url)
+    browser.wait_for_text(
+        "#config-source", "lbg.toml, without api/a:1 and api/b:2 (lbg remove), with api/c:3 (lbg add)"
+    )
+
+
+def test_a_configuration_that_was_not_taken_up_is_told_until_it_is(
+    browser: Browser, full_page: FakeAdmin
+) -> None:
+    full_page.config_error = {"since": "2025-06-16T10:01:03Z", "mistakes": ["lbg.toml:3: x", HOSTILE]}
+    browser.open(full_page.url)
+    told = browser.wait_for_text("#trouble", "lbg.toml was not taken up since")
+    assert f"lbg.toml:3: x; {HOSTILE}" in told
+    full_page.config_error = None
+    eventually(lambda: not browser.all("#trouble")[0].is_displayed(), 10, "the banner to go")
 
 
 def test_what_others_said_is_never_markup(browser: Browser) -> None:

@@ -34,15 +34,39 @@ def test_one_is_added_behind_the_configured_and_keeps_its_weight() -> None:
     assert amended.pools["web"].endpoints[1].weight == 4
 
 
+def test_they_are_named_with_their_pool() -> None:
+    amendments = Amendments().with_added("web", C).with_removed("web", "a:1").with_removed("api", "a:1")
+    assert amendments.names() == {"added": ["web/c:3"], "removed": ["web/a:1", "api/a:1"]}
+
+
 def test_one_is_removed() -> None:
     amended = Amendments().with_removed("web", "a:1").amended(config("http://a:1", "http://b:2"))
     assert urls(amended) == ["http://b:2"]
 
 
-def test_adding_takes_back_a_removal_and_the_other_way_round() -> None:
+def test_adding_takes_back_a_removal() -> None:
     added = Amendments().with_removed("web", "c:3").with_added("web", C)
-    assert added == Amendments(added={"web": (C,)})
-    assert added.with_removed("web", "c:3") == Amendments(removed={"web": ("c:3",)})
+    assert urls(added.amended(config("http://a:1"))) == ["http://a:1", "http://c:3"]
+    assert urls(added.amended(config("http://c:3"))) == ["http://c:3"]
+
+
+def test_removing_what_was_only_added_leaves_nothing_behind() -> None:
+    assert not Amendments().with_added("web", C).with_removed("web", "c:3")
+
+
+def test_what_the_configuration_names_stays_removed_when_it_was_added_meanwhile() -> None:
+    gone = Amendments().with_removed("web", "c:3")
+    assert gone.with_added("web", C).with_removed("web", "c:3") == gone
+
+
+def test_what_was_added_again_is_not_told_as_removed() -> None:
+    added = Amendments().with_removed("web", "c:3").with_added("web", C)
+    assert added.names() == {"added": ["web/c:3"], "removed": []}
+
+
+def test_what_the_configuration_names_is_settled_when_it_is_added_again() -> None:
+    added = Amendments().with_removed("web", "c:3").with_added("web", C)
+    assert not added.settled(config("http://c:3"))
 
 
 def test_adding_or_removing_twice_is_as_once() -> None:
@@ -71,7 +95,10 @@ def test_what_is_of_a_pool_that_is_gone_is_settled() -> None:
 @pytest.mark.parametrize(
     ("amendments", "message"),
     [
-        (Amendments().with_removed("web", "a:1"), "expected at least one entry, got none"),
+        (
+            Amendments().with_removed("web", "a:1"),
+            "expected at least one entry, got none; `lbg add web http://a:1` brings one back",
+        ),
         (
             Amendments()
             .with_added("web", endpoint_of({"url": "http://c:3", "backup": True}))

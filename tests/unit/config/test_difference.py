@@ -42,3 +42,18 @@ def test_what_workers_take_up_at_their_start_waits() -> None:
     assert found.waiting == ("server.header_timeout", "log.level")
     assert not found
     assert with_held(before, after) == before
+    assert str(found) == "nothing else changed; server.header_timeout, log.level wait for kill -HUP"
+
+
+def test_addresses_wait_for_a_restart() -> None:
+    found = difference(config({"web": A}), config({"web": A}, server={"bind": [":1"]}))
+    assert (found.waiting, found.restart) == ((), ("server.bind",))
+    assert not found
+    assert str(found) == "nothing else changed; server.bind waits for a restart"
+
+
+def test_what_waits_is_told_behind_what_changed() -> None:
+    after = config({"new": A, "web": A}, [{"pool": "web"}], admin={"bind": "127.0.0.1:7", "watch": False})
+    assert str(difference(config({"web": A}), after)) == (
+        "1 pool added, 1 endpoint added; admin.watch waits for kill -HUP; admin.bind waits for a restart"
+    )

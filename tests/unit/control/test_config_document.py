@@ -73,6 +73,13 @@ def test_the_query_that_checks_send_is_hidden() -> None:
     assert pool(health={"path": "/up"})["health"]["path"] == "/up"
 
 
+def test_the_query_that_a_filter_asks_another_pool_with_is_hidden() -> None:
+    (section,) = route(filters=[{"use": "forward_auth", "pool": "main", "path": "/c?token=hunter2"}])[
+        "filters"
+    ]
+    assert section["path"] == "/c?(hidden)"
+
+
 def test_names_of_key_files_are_told() -> None:
     tls = pool(tls={"cert": "/etc/tls.crt", "key": "/etc/tls.key"})["tls"]
     assert (tls["cert"], tls["key"]) == ("/etc/tls.crt", "/etc/tls.key")
@@ -84,7 +91,9 @@ def test_passwords_of_users_are_hidden_and_their_names_are_not() -> None:
     assert section["realm"] == "restricted"
 
 
-@pytest.mark.parametrize("name", ["Authorization", "Cookie", "X-Api-Key", "X-Auth", "X-Session-Id", "X-JWT"])
+@pytest.mark.parametrize(
+    "name", ["Authorization", "Cookie", "X-Api-Key", "X-Auth", "X-Pass", "X-Pwd", "X-Session-Id", "X-JWT"]
+)
 def test_fields_that_a_filter_sets_are_hidden_by_their_name(name: str) -> None:
     changes = {"set": {name: "hunter2", "X-Env": "b"}, "add": {name: "hunter2"}}
     (section,) = route(filters=[{"use": "headers", "request": changes, "response": changes}])["filters"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lbg.errors import ClientGone, RequestError
 from lbg.health.monitor import NotInCharge
 from lbg.state.layout import Admin
 from tests.unit.control.control_app import Answer, app, cells_of, set_health
@@ -196,3 +197,34 @@ def test_strangers_change_nothing(noted: Noted) -> None:
 
 def test_no_cache_keeps_an_answer(noted: Noted) -> None:
     assert post(noted, STATE, {"state": "drain"}).headers["Cache-Control"] == "no-store"
+
+
+class Failing(BytesIO):
+    """A body that stops coming."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Raise what a body raises that does not come."""
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (ClientGone("the client closed the connection"), 400, "The body did not come whole."),
+        (
+            RequestError("client_body_timeout", "It stopped coming for 30 s."),
+            408,
+            "It stopped coming for 30 s.",
+        ),
+    ],
+)
+def test_a_body_that_does_not_come_is_nothing_for_the_log(
+    noted: Noted, caplog: pytest.LogCaptureFixture, error: Exception, status: int, detail: str
+) -> None:
+    answer = post(noted, STATE, b"{}", **{"wsgi.input": Failing(error)})
+    assert (answer.status, answer.document["detail"]) == (status, detail)
+    assert (noted.told, caplog.records) == ([], [])

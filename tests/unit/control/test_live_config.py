@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
-from lbg.config.amendments import Amendments
+from lbg.config.amendments import Amendments, endpoint_of
 from lbg.config.load import Loaded
 from lbg.config.problems import ConfigError, Origin, Problem
 from lbg.config.schema import Config
 from lbg.config.snapshot import Snapshot
-from lbg.control.live_config import Conflict, LiveConfig, Unknown
+from lbg.control.live_config import Conflict, Failure, LiveConfig, Unknown
 from lbg.health.monitor import NotInCharge
 from lbg.state.cells import Cells
 from lbg.state.document import Published
 from lbg.state.layout import Admin, Header
 from lbg.state.publication import Publication, Unpublished
+
+C = endpoint_of("http://c:3")
 
 
 def config(*hosts: str, **more: Any) -> Config:
@@ -144,23 +146,71 @@ def test_what_cannot_be_loaded_changes_nothing(
     assert "the configuration was not changed" in caplog.text
 
 
+def test_addresses_wait_for_a_restart(process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    process.file = lambda: config("a:1", "b:2", server={"bind": [":1"]})
+    found = process.live.reload().difference
+    assert (found.waiting, found.restart) == ((), ("server.bind",))
+    told = "configuration 2 is in force: nothing else changed; server.bind waits for a restart"
+    assert [(one.levelname, one.getMessage()) for one in caplog.records] == [("WARNING", told)]
+
+
+def test_a_failure_is_kept_with_its_beginning_until_the_configuration_is_good(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbg.control.live_config.time", iter([100.0, 200.0]).__next__)
+    problems = [Problem("lbg.toml", 3, "pools", "wrong"), Problem("lbg.toml", 4, "", "other")]
+    for mistakes in (problems, problems[:1]):
+        process.file = failing(ConfigError(mistakes))
+        with pytest.raises(ConfigError):
+            process.live.follow()
+        assert process.live.failure == Failure(100.0, tuple(map(str, mistakes)))
+    process.file = lambda: config("a:1", "b:2")
+    process.live.follow()  # that is in force, so nothing is published
+    assert (process.live.failure, process.loads) == (None, [False, False, True])
+    assert len(process.adopted) == 1
+
+
+def test_a_reload_ends_a_failure(process: Process) -> None:
+    process.live.miss("lbg.toml")
+    process.live.reload()
+    assert process.live.failure is None
+
+
+def test_a_file_that_is_missing_is_a_failure(process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    process.live.miss("lbg.toml")
+    assert process.live.failure is not None
+    assert process.live.failure.mistakes == ("lbg.toml: there is no such file any more",)
+    assert "the configuration was not changed: lbg.toml: there is no such file" in caplog.text
+    assert process.loads == [False]
+
+
 def test_an_endpoint_is_added_ready_and_with_its_weight(process: Process) -> None:
-    change = process.live.add("web", {"url": "http://c:3", "weight": 5})
+    change = process.live.add("web", endpoint_of({"url": "http://c:3", "weight": 5}))
     assert process.urls()[-1] == "http://c:3"
     assert change.difference.endpoints_added == ("web/c:3",)
     slot = change.published.slots["web/c:3"]
     assert process.watch.told == [("admin", slot, Admin.READY), ("weight", slot, 5)]
 
 
+def test_what_is_added_is_told_although_another_control_worker_takes_over(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(slot: int, value: int) -> None:
+        raise NotInCharge
+
+    monkeypatch.setattr(process.watch, "set_admin", refuse)
+    assert process.live.add("web", C).difference.endpoints_added == ("web/c:3",)
+
+
 def test_what_was_added_and_removed_outlives_a_reload(process: Process) -> None:
-    process.live.add("web", "http://c:3")
+    process.live.add("web", C)
     process.live.remove("web", "a:1")
     process.live.reload()
     assert process.urls() == ["http://b:2", "http://c:3"]
 
 
 def test_the_file_has_the_last_word_on_what_it_names(process: Process) -> None:
-    process.live.add("web", {"url": "http://c:3", "weight": 5})
+    process.live.add("web", endpoint_of({"url": "http://c:3", "weight": 5}))
     process.file = lambda: config("a:1", "c:3")
     process.live.reload()
     assert process.adopted[-1].amendments == Amendments()
@@ -170,9 +220,8 @@ def test_the_file_has_the_last_word_on_what_it_names(process: Process) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        (lambda live: live.add("web", "http://a:1"), Conflict, "web/a:1 is there already."),
-        (lambda live: live.add("api", "http://c:3"), Unknown, "There is no pool api. There is: web."),
-        (lambda live: live.add("web", {"url": 3}), ValueError, "url: expected a string, got 3"),
+        (lambda live: live.add("web", endpoint_of("http://a:1")), Conflict, "web/a:1 is there already."),
+        (lambda live: live.add("api", C), Unknown, "There is no pool api. There is: web."),
         (
             lambda live: live.remove("web", "c:3"),
             Unknown,
@@ -197,7 +246,7 @@ def test_the_last_endpoint_stays(process: Process) -> None:
 
 
 def test_what_would_leave_only_backups_is_refused(process: Process) -> None:
-    process.live.add("web", {"url": "http://c:3", "backup": True})
+    process.live.add("web", endpoint_of({"url": "http://c:3", "backup": True}))
     process.live.remove("web", "a:1")
     with pytest.raises(Conflict, match="every endpoint is a backup"):
         process.live.remove("web", "b:2")
@@ -207,8 +256,9 @@ def test_who_is_not_in_charge_changes_nothing(process: Process) -> None:
     process.watch.in_charge = False
     for change in (
         process.live.reload,
-        lambda: process.live.add("web", "http://c:3"),
+        lambda: process.live.add("web", C),
         lambda: process.live.remove("web", "a:1"),
+        lambda: process.live.miss("lbg.toml"),
     ):
         with pytest.raises(NotInCharge):
             change()

@@ -100,7 +100,10 @@ def test_they_can_be_chosen(app: ControlApp, memory: TraceMemory) -> None:
     keep(memory, Traced("b", pool=TracedPool("web")), 500)
     keep(memory, Traced("c"), 200, "slow")
     keep(memory, Traced("d"), 200, "sampled")
-    assert sorted(ids(app)) == ["a", "b", "c", "d"]
+    keep(memory, refusal("no_route", request_id="e"), 404, "refused")
+    assert sorted(ids(app)) == ["a", "b", "c", "d", "e"]
+    assert sorted(ids(app, "kind=failed")) == ["a", "b"]
+    assert ids(app, "kind=refused") == ["e"]
     assert ids(app, "pool=web") == ["b"]
     assert ids(app, "route=shop") == ["a"]
     assert ids(app, "kind=slow") == ["c"]
@@ -132,7 +135,7 @@ def test_an_id_of_any_characters_is_found(app: ControlApp, memory: TraceMemory, 
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("kind=slowly", 'kind: expected failed or slow or sampled, got "slowly".'),
+        ("kind=slowly", 'kind: expected failed or refused or slow or sampled, got "slowly".'),
         ("limit=0", 'limit: expected a whole number from 1 to 500, got "0".'),
         ("limit=501", 'limit: expected a whole number from 1 to 500, got "501".'),
         ("limit=x", 'limit: expected a whole number from 1 to 500, got "x".'),

@@ -37,9 +37,14 @@ def reloads() -> Reloads:
 
 
 @pytest.fixture
-def watch(file: Path, reloads: Reloads) -> ConfigWatch:
+def misses() -> Reloads:
+    return Reloads()
+
+
+@pytest.fixture
+def watch(file: Path, reloads: Reloads, misses: Reloads) -> ConfigWatch:
     """Give one that has seen the file as it is."""
-    watch = ConfigWatch(file, reloads)
+    watch = ConfigWatch(file, reloads, misses)
     look(watch)
     reloads.count = 0
     return watch
@@ -52,7 +57,7 @@ def look(watch: ConfigWatch, times: int = 3) -> None:
 
 
 def test_the_first_look_may_find_another_file_than_the_one_in_force(file: Path, reloads: Reloads) -> None:
-    look(ConfigWatch(file, reloads))
+    look(ConfigWatch(file, reloads, Reloads()))
     assert reloads.count == 1
 
 
@@ -101,15 +106,30 @@ def test_a_file_that_another_took_the_place_of_is_reloaded(
     assert reloads.count == 1
 
 
-def test_a_file_that_is_gone_changes_nothing_until_it_is_back(
-    file: Path, watch: ConfigWatch, reloads: Reloads
+def test_a_file_that_is_gone_is_missed_once_and_changes_nothing_until_it_is_back(
+    file: Path, watch: ConfigWatch, reloads: Reloads, misses: Reloads
 ) -> None:
+    aside = file.with_suffix(".old")
+    file.rename(aside)
+    look(watch, 5)
+    assert (reloads.count, misses.count) == (0, 1)
+    aside.rename(file)  # the same as before
+    look(watch)
+    assert (reloads.count, misses.count) == (1, 1)
+
+
+def test_a_file_that_is_not_there_at_first_is_missed(file: Path, reloads: Reloads) -> None:
     file.unlink()
-    look(watch)
-    assert reloads.count == 0
-    file.write_text("three")
-    look(watch)
-    assert reloads.count == 1
+    misses = Reloads()
+    look(ConfigWatch(file, reloads, misses), 5)
+    assert (reloads.count, misses.count) == (0, 1)
+
+
+def test_who_is_not_in_charge_misses_it_again(file: Path, watch: ConfigWatch, misses: Reloads) -> None:
+    misses.error = NotInCharge()
+    file.unlink()
+    look(watch, 4)
+    assert misses.count == 3
 
 
 def test_a_mistake_is_tried_once_for_each_version_of_the_file(

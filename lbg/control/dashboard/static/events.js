@@ -7,6 +7,7 @@ import { look } from "./states.js";
 const KEPT = 200;
 const HISTORY = 100;
 const AGAIN = 2000; // ms
+const BEFORE = { up: "down", down: "up", restored: "out", ready: "out" };
 
 export class Events {
   /** `happened` is called at each event. */
@@ -52,7 +53,8 @@ export class Events {
 }
 
 function item(event) {
-  const lasted = event.after_seconds ? ` after ${duration(event.after_seconds)}` : "";
+  const before = BEFORE[event.kind];
+  const lasted = event.after_seconds && before ? ` (was ${before} for ${duration(event.after_seconds)})` : "";
   return element(
     "li",
     {},

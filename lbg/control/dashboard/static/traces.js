@@ -1,5 +1,6 @@
 // Slow and failed requests, each with its explanation.
 import { get, getIfThere } from "./api.js";
+import { copyable } from "./clipboard.js";
 import { openDialog } from "./dialog.js";
 import { byId, cell, element, empty, row, table } from "./dom.js";
 import { clock, milliseconds } from "./format.js";
@@ -69,7 +70,7 @@ function line(trace) {
   return row(
     {},
     cell("c-time", "Time", clock(trace.at)),
-    cell("c-kind", "Kind", element("span", { class: `state ${look(trace.kind)}` }, trace.kind)),
+    cell("c-kind", "Kind", kind(trace)),
     cell("c-status number", "Status", status(trace)),
     cell("c-request", "Request", element("button", open, `${trace.method} ${trace.path}`), " ", element("span", { class: "host" }, trace.host ?? "")),
     cell("c-where", "Endpoint", where(trace)),
@@ -78,6 +79,11 @@ function line(trace) {
   );
 }
 
+// Whoever leaves a stream ends it so: nothing went wrong.
+const kind = (trace) =>
+  trace.reason === "client_gone"
+    ? element("span", { class: "state neutral" }, "client left")
+    : element("span", { class: `state ${look(trace.kind)}` }, trace.kind);
 const status = (trace) => (trace.status ? String(trace.status) : "–");
 const where = (trace) => [trace.pool, trace.endpoint].filter(Boolean).join("/") || "–";
 
@@ -112,6 +118,7 @@ const filterText = (filter) => (typeof filter === "string" ? filter : (filter.na
 
 function facts(trace) {
   const known = [
+    ["Request id", copyable("the request id", trace.id)],
     ["Time", clock(trace.at)],
     ["Status", [status(trace), trace.reason].filter(Boolean).join(" ")],
     ["Took", `${milliseconds(trace.took_ms)} ms`],
@@ -121,7 +128,7 @@ function facts(trace) {
     ["Setting", trace.setting],
     ["Trace id", trace.trace_id],
   ].filter(([, value]) => value);
-  const items = known.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value))));
+  const items = known.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, ...[value].flat())));
   return element("dl", { class: "facts" }, ...items);
 }
 
