@@ -21,6 +21,11 @@ _SILENCE: Final = 45.0  # seconds without a byte of a stream that has a heartbea
 _JSON: Final = {"Accept": "application/json"}
 _GOOD: Final = (requests.codes.ok, requests.codes.created)
 _SHOWN: Final = 300  # characters of a problem that we were told
+_AS_COMMANDS: Final = {
+    'set the state "drain"': "use `lbg drain`",
+    "GET /api/v1/bans lists": "`lbg bans` lists",
+}
+"""What the sentences of the API name that has a command, too."""
 
 OTHER_SHAPE: Final = (LookupError, TypeError, ValueError, AttributeError)
 """What reading a document fails with that is not the one expected."""
@@ -131,7 +136,8 @@ class AdminClient:
                     self._refuse(response)
                 yield response
         except requests.Timeout as error:
-            raise AdminError(f"{self._place} does not answer in time") from error
+            hint = "the control worker may hang; requests go on, and gunicorn replaces it"
+            raise AdminError(f"{self._place} does not answer in time: {hint}") from error
         except requests.RequestException as error:
             raise AdminError(f"nothing answers at {self._place}; is lbg running?") from error
 
@@ -139,12 +145,25 @@ class AdminClient:
         if response.status_code == requests.codes.unauthorized:
             wrong = "the token is wrong" if self._place.token else "a token is needed"
             raise AdminError(f"{self._place}: {wrong}; set LBG_ADMIN__TOKEN or --token", lasting=True)
-        try:
-            detail = str(response.json()["detail"])[:_SHOWN]
-        except OTHER_SHAPE:
-            detail = "not what the admin listener of lbg says"
+        detail = _detail(response)
         lasting = response.status_code < requests.codes.server_error
+        if detail and lasting:
+            raise AdminError(detail, lasting=True)
+        detail = detail or "not what the admin listener of lbg says"
         raise AdminError(f"{self._place} answers {response.status_code}, {detail}", lasting=lasting)
+
+
+def _detail(response: requests.Response) -> str:
+    """Return the sentence of a problem document, RFC 9457, in the words of the commands; "" without one."""
+    if response.headers.get("Content-Type", "").partition(";")[0] != "application/problem+json":
+        return ""
+    try:
+        detail = str(response.json()["detail"])[:_SHOWN]
+    except OTHER_SHAPE:
+        return ""
+    for words, command in _AS_COMMANDS.items():
+        detail = detail.replace(words, command)
+    return detail
 
 
 def plain(text: str) -> str:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 Admin = Annotated[
     str | None,
-    typer.Option("--admin", metavar="ADDRESS", help="The admin listener; without it, the configured one."),
+    typer.Option(
+        "--admin",
+        metavar="ADDRESS",
+        help="Such as 127.0.0.1:9090; without it, the configured admin listener.",
+    ),
 ]
 Token = Annotated[str | None, typer.Option("--token", metavar="TOKEN", help="The admin token.")]
 

@@ -1,15 +1,12 @@
 """`lbg bans` and `lbg unban`: who may send no requests for a while, and how that ends early."""
 
 import json
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from lbg.cli.failure import fail
+from lbg.cli.asking import Admin, Token, ask
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,11 +17,6 @@ _PATH = "/api/v1/bans"
 _WIDE = 1000  # columns of a file or a pipe: nothing is cut there
 
 Limit = Annotated[str | None, typer.Option("--limit", metavar="NAME", help="Only those by one limit.")]
-Admin = Annotated[
-    str | None,
-    typer.Option("--admin", metavar="ADDRESS", help="The admin listener; without it, the configured one."),
-]
-Token = Annotated[str | None, typer.Option("--token", metavar="TOKEN", help="The admin token.")]
 
 
 def bans(
@@ -50,7 +42,7 @@ def bans(
         if left_out:
             console.print(left_out)
 
-    _ask("bans", show, admin, token)
+    ask("bans", show, admin, token)
 
 
 def unban(
@@ -66,25 +58,11 @@ def unban(
         for ban in client.delete(f"{_PATH}/{quote(key, safe='')}{_by(limit)}"):
             typer.echo(plain(f"{ban['key']} is not banned any more by the limit {ban['limit']}"))
 
-    _ask("unban", lift, admin, token)
+    ask("unban", lift, admin, token)
 
 
 def _by(limit: str | None) -> str:
     return "" if limit is None else f"?limit={quote(limit, safe='')}"
-
-
-def _ask(command: str, act: Callable[["AdminClient"], None], admin: str | None, token: str | None) -> None:
-    from lbg.cli.admin_client import OTHER_SHAPE, AdminClient, AdminError
-    from lbg.cli.admin_place import NoAdminPlace, find_admin
-
-    try:
-        client = AdminClient(find_admin(admin, token, os.environ, Path.cwd()))
-        try:
-            act(client)
-        except OTHER_SHAPE:
-            raise client.misunderstood() from None
-    except (AdminError, NoAdminPlace) as error:
-        fail(f"lbg {command}: {error}")
 
 
 def _table(document: list[dict[str, Any]]) -> "RenderableType":

@@ -18,9 +18,9 @@ def check(
         typer.Argument(metavar="FILE", help="The file to check; without it, what lbg would load."),
     ] = None,
 ) -> None:
-    """Check the configuration, and that the Python it names can be loaded and called.
+    """Check the configuration, and the Python that it names.
 
-    Prints one line when it can be used, else one line for each problem.
+    That is loaded and called. Prints one line when all can be used, else one line for each problem.
     """
     from lbg.config.load import ConfigError, load
     from lbg.config.references import check_references

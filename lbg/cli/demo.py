@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from lbg.config.schema import Config
 
 _BACKENDS = 3
+_STATE = "LBG_STATE_DIR"
 _DEFAULTS = {
     "LBG_SERVER__BIND": "127.0.0.1:8080",
     "LBG_SERVER__WORKERS": "2",
@@ -66,7 +68,9 @@ def demo(
         Backend(str(number), launcher.url, launcher, restart_after)
         for number, launcher in enumerate(launchers, 1)
     ]
-    raise typer.Exit(Session(backends, config).run(environ))
+    # A real lbg on this machine keeps its health and counters, and the demo begins with none.
+    with tempfile.TemporaryDirectory(prefix="lbg-demo-", ignore_cleanup_errors=True) as state:
+        raise typer.Exit(Session(backends, config).run({_STATE: state, **environ}))
 
 
 def _flags(bind: Sequence[Bind], admin: Bind | None) -> dict[str, str]:

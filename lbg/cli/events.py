@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lbg.cli.asking import Admin, Token
 from lbg.cli.failure import fail
 
 if TYPE_CHECKING:
@@ -23,11 +24,8 @@ def events(
     history: Annotated[
         int, typer.Option(metavar="N", min=0, help="Begin with the last N that happened.")
     ] = 0,
-    admin: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="The admin listener; without it, the configured one."),
-    ] = None,
-    token: Annotated[str | None, typer.Option(metavar="TOKEN", help="The admin token.")] = None,
+    admin: Admin = None,
+    token: Token = None,
 ) -> None:
     """Show endpoints going up and down, until Ctrl+C.
 

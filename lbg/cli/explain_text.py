@@ -38,11 +38,18 @@ def explain_text(document: Document) -> str:
 
 
 def explain_list(traces: list[Document]) -> str:
-    """Return a line for each request. Raises one of `OTHER_SHAPE` when they are other documents."""
-    if not traces:
-        return "No request failed that is still kept."
-    width = max(len(one["id"]) for one in traces)
-    return "\n".join(plain(_row(one, width)) for one in traces)
+    """Return a line for each request, those that were refused under a heading of their own.
+
+    Raises one of `OTHER_SHAPE` when they are other documents.
+    """
+    width = max((len(one["id"]) for one in traces), default=0)
+    refused = [_row(one, width) for one in traces if one["kind"] == "refused"]
+    lines = [_row(one, width) for one in traces if one["kind"] != "refused"]
+    if not lines:
+        lines = ["No request failed that is still kept."]
+    if refused:
+        lines += ["", "Refused, by the client's own doing:", *refused]
+    return "\n".join(plain(line) for line in lines)
 
 
 def _row(one: Document, width: int) -> str:

@@ -14,7 +14,7 @@ _TIMEOUT = 40.0  # seconds: user code that the configuration names is looked at 
 
 
 def reload(admin: Admin = None, token: Token = None) -> None:
-    """Read the configuration again, and put it in force when it has no mistake.
+    """Read the configuration again, and use it if it has no mistake.
 
     What did not change keeps its connections, its health and its counters. Ends with 1 when the
     configuration has mistakes, and tells each of them; then nothing has changed.
@@ -33,10 +33,12 @@ def reload(admin: Admin = None, token: Token = None) -> None:
 
 
 def _lines(document: Any) -> list[str]:
+    from lbg.cli.config_text import amended
+
     lines = [f"configuration {document['generation']:d} is in force: {document['summary']}"]
-    waiting = ", ".join(document["waiting_for_hup"])
-    if waiting:
-        lines.append(f"in force when the workers are replaced, by kill -HUP of the master: {waiting}")
+    amendments = document["amendments"]
+    if amendments["added"] or amendments["removed"]:
+        lines.append(f"it is {amended(document['source'], amendments)}")
     return lines
 
 

@@ -36,9 +36,10 @@ def route(  # noqa: PLR0913, PLR0917 - the options of a command
     admin: Admin = None,
     token: Token = None,
 ) -> None:
-    """Say which route a request takes, and why: filters, target, pool and the order of its endpoints.
+    """Say which route a request would take, and why.
 
-    Sends no request. Ends with status 0 when there is an answer, also when lbg would refuse the request.
+    Tells filters, target, pool and the order of its endpoints, and sends no request. Ends with status 0
+    when there is an answer, also when lbg would refuse the request.
     """
     from lbg.proxy.inquiry import BadInquiry, Inquiry
 

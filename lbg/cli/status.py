@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lbg.cli.asking import Admin, Token
 from lbg.cli.failure import fail
 
 if TYPE_CHECKING:
@@ -26,11 +27,8 @@ def status(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the document of the API; with --watch one line each.")
     ] = False,
-    admin: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="The admin listener; without it, the configured one."),
-    ] = None,
-    token: Annotated[str | None, typer.Option(metavar="TOKEN", help="The admin token.")] = None,
+    admin: Admin = None,
+    token: Token = None,
 ) -> None:
     """Show the endpoints and whether they are up.
 

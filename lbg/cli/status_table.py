@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lbg.cli.admin_client import plain
+from lbg.cli.config_text import amended, not_taken_up
 from lbg.health.transitions import span
 from lbg.state.condition import local_time
 
@@ -36,16 +38,20 @@ _NONE: Final = "-"
 
 
 def status_table(status: Document, width: int) -> RenderableType:
-    """Return the table for a screen of `width` columns, below a line on lbg itself and one on each pool.
+    """Return the table for a screen of `width` columns, below lines on lbg itself and one on each pool.
 
     Raises one of `OTHER_SHAPE` when it is another document.
     """
-    lines = [about(status), *(_pool_line(name, pool) for name, pool in status["pools"].items())]
+    lines = [
+        about(status),
+        *_configuration(status["config"]),
+        *(_pool_line(name, pool) for name, pool in status["pools"].items()),
+    ]
     gap = 1 if width < _NARROW else 2
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
     for heading in ("POOL", "ENDPOINT", "STATE", "FOR"):
         table.add_column(heading, no_wrap=True, overflow="fold")
-    for heading in ("IN\nFLIGHT" if width < _NARROW else "IN FLIGHT", "REQUESTS", "ERRORS"):
+    for heading in ("IN\nFLIGHT" if width < _NARROW else "IN FLIGHT", "REQUESTS", "5XX", "FAILED"):
         table.add_column(heading, no_wrap=True, justify="right")
     table.add_column("LAST CHECK", overflow="fold")
     for pool in status["pools"].values():
@@ -55,16 +61,30 @@ def status_table(status: Document, width: int) -> RenderableType:
 
 
 def about(status: Document) -> Text:
-    """Return a line on lbg itself: its version, its configuration and its workers."""
+    """Return a line on lbg itself: its version, its master, its configuration and its workers."""
     roles = Counter(worker["role"] for worker in status["workers"])
     workers = ", ".join(f"{number} {role}" for role, number in sorted(roles.items())) or "one"
     config = status["config"]
     source = f"generation {config['generation']} of {config['source']}"
-    line = Text(plain(f"lbg {status['version']}, {source}, workers: {workers}"))
+    master = "" if status["master"] is None else f", master {status['master']:d}"
+    line = Text(plain(f"lbg {status['version']}{master}, {source}, workers: {workers}"))
     age = status["control"]["heartbeat_age_seconds"]
     if age is not None and age > _SILENT:
         line.append(f", HEALTH CHECKS SILENT for {span(age)}", "bold red")
     return line
+
+
+def config_trouble(config: Document, now: float) -> list[Text]:
+    """Return a line on why the configuration as it is written is not in force, none when it is."""
+    line = not_taken_up(config, now)
+    return [Text(line, "bold red")] if line else []
+
+
+def _configuration(config: Document) -> list[Text]:
+    lines = config_trouble(config, time())
+    if config["added"] or config["removed"]:
+        lines.append(Text(f"configuration: {amended(config['source'], config)}"))
+    return lines
 
 
 def _pool_line(name: str, pool: Document) -> Text:
@@ -77,15 +97,18 @@ def _pool_line(name: str, pool: Document) -> Text:
 
 def _row(endpoint: Document) -> list[Text]:
     lasted = endpoint["for_seconds"]
-    errors = endpoint["failures"] + endpoint["responses"]["5xx"]
+    failed, errors = endpoint["failures"], endpoint["responses"]["5xx"]
+    # A response that was cut short is counted as a response and as a failure.
+    ended = endpoint["requests"] + failed - endpoint["cuts"]
     return [
         Text(plain(endpoint["pool"])),
         Text(plain(endpoint["url"]) + _marks(endpoint)),
         Text(plain(endpoint["state"].upper()), STYLES.get(endpoint["state"], "")),
         Text(_NONE if lasted is None else span(lasted)),
         Text(f"{endpoint['in_flight']:d}"),
-        Text(f"{endpoint['requests']:d}"),
+        Text(f"{ended:d}"),
         Text(f"{errors:d}", "red" if errors else ""),
+        Text(f"{failed:d}", "red" if failed else ""),
         Text(plain(_last_check(endpoint))),
     ]
 

@@ -28,7 +28,7 @@ def top(
     admin: Admin = None,
     token: Token = None,
 ) -> None:
-    """Watch requests, errors and latencies of pools and endpoints, until Ctrl+C.
+    """Watch rates, errors and latencies live, until Ctrl+C.
 
     Where the screen has no room for all endpoints, it shows the worst.
     """

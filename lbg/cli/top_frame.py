@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lbg.cli.admin_client import plain
 from lbg.cli.event_line import event_line
-from lbg.cli.status_table import STYLES, about
+from lbg.cli.status_table import STYLES, about, config_trouble
 from lbg.cli.top_choice import choose, name_of
 from lbg.cli.top_sparkline import sparkline
 from lbg.health.transitions import span
@@ -28,7 +28,7 @@ EVENTS: Final = 5
 SPARKS: Final = 20  # samples in a sparkline
 _WIDE: Final = 120  # columns from which on there is room for every number
 _MIDDLE: Final = 100  # from which on there is a sparkline
-_ABOVE: Final = 4  # lines: about lbg, in all, a blank one, the headings
+_ABOVE: Final = 3  # lines besides those about lbg: in all, a blank one, the headings
 _NONE: Final = "-"
 _NOTHING: Final[Document] = {"history": {"requests_per_second": []}}
 
@@ -50,12 +50,14 @@ def frame(answers: Answers, width: int, height: int | None, trouble: str = "") -
     """
     events = [_cut(event_line(event, answers.now)) for event in answers.events[-_events_in(height) :]]
     below = len(events) + bool(events)
-    rows = None if height is None else max(2, height - _ABOVE - below - 1)  # one for what is left out
     status, stats = answers.status, answers.stats
+    about_lbg = [_cut(line) for line in (about(status), *config_trouble(status["config"], answers.now))]
+    above = _ABOVE + len(about_lbg)
+    rows = None if height is None else max(2, height - above - below - 1)  # one for what is left out
     chosen = choose(status["pools"], stats["endpoints"], rows)
     left_out = sum(len(pool["endpoints"]) for pool in status["pools"].values())
     left_out -= sum(map(len, chosen.values()))
-    lines: list[RenderableType] = [_cut(about(status)), _cut(_in_all(stats["total"], trouble)), Text()]
+    lines: list[RenderableType] = [*about_lbg, _cut(_in_all(stats["total"], trouble)), Text()]
     lines.append(_table(chosen, answers, width))
     if left_out:
         lines.append(Text(f"… and {left_out} more", "dim"))

@@ -40,6 +40,10 @@ class HealthCounter:
         """Return whether the endpoint is fully up or fully down; in between it is checked more often."""
         return count in (0, self.full)
 
+    def doubtful(self, *, up: bool) -> int:
+        """Return the count of an endpoint that is up, or down, and one check from the opposite."""
+        return self.rise if up else self.rise - 1
+
     def clamp(self, count: int, up: bool | None = None) -> int:
         """Return the count nearest to one that was kept under another `rise` or `fall`.
 

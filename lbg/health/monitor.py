@@ -239,7 +239,7 @@ class Monitor:
             )
             if watched.pool.passive.outlier.state(watched.slot).ejection is not row.ejection:
                 self._transitions.restore(watched, "the configuration lets it stay in service")
-            if watched.probe is not None and not row[HealthField.CHECKED]:
+            if watched.awaited:
                 self._unchecked.add(watched.slot)
         self._cells.changed()
         self._note_round()

@@ -14,13 +14,14 @@ from lbg.state.layout import RESPONSES, Admin, Field, Health, HealthField
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lbg.config.pools import EndpointConfig, OutlierConfig, PoolConfig
+    from lbg.config.pools import EndpointConfig, HealthConfig, OutlierConfig, PoolConfig
     from lbg.health.passive import PassiveDetection
     from lbg.health.probe import Probe, ProbeResult
     from lbg.state.cells import Cells
 
 _JITTER: Final = 0.1
 _BELIEVED: Final = 30_000_000_000  # ns: a reload takes longer than three short intervals
+_KEPT: Final = 600_000_000_000  # ns: what is older tells nothing of now
 _HASTE: Final = 0.25  # of the fast interval: between the beginnings of two checks that are in a hurry
 
 
@@ -56,6 +57,8 @@ class Watched:
         self.due = 0.0
         self.running = False
         self.checked = False
+        self.awaited = False
+        """Whether what the row says is too old to rely on, or nothing, before the first check."""
         self._cells = cells
         self.began = 0.0
         self._answered = 0
@@ -81,13 +84,15 @@ class Watched:
             row[HealthField.CHECKED] = 0
             return
         age = now - row[HealthField.CHECKED]
-        if row.health is Health.UNKNOWN or age > max(_BELIEVED, patience(self.pool.config.health)):
-            row[HealthField.HEALTH] = Health.UNKNOWN  # nobody has looked for a while
+        limit = believed(self.pool.config.health)
+        if row.health is Health.UNKNOWN or age > max(_KEPT, limit):
+            row[HealthField.HEALTH] = Health.UNKNOWN
             row[HealthField.COUNT] = self.counter.start
             row[HealthField.CHECKED] = 0
         else:
             up = row.health is Health.UP
             row[HealthField.COUNT] = self.counter.clamp(row[HealthField.COUNT], up)
+        self.awaited = age > limit or not row[HealthField.CHECKED]
 
     def begin(self, now: float) -> None:
         """Note that a check begins."""
@@ -110,7 +115,11 @@ class Watched:
         """Note how a check went, and when the next one is due. Flips are for the caller to see."""
         self.running = False
         row = self.row
-        row[HealthField.COUNT] = self.counter.observe(row[HealthField.COUNT], result.passed)
+        count = row[HealthField.COUNT]
+        if self.awaited:  # nobody has looked for a while: this check alone decides
+            count = self.counter.doubtful(up=row.health is not Health.DOWN)
+            self.awaited = False
+        row[HealthField.COUNT] = self.counter.observe(count, result.passed)
         row[HealthField.CHECK_TOOK] = int(result.seconds * 1e9)
         row.add(HealthField.CHECKS_PASSED if result.passed else HealthField.CHECKS_FAILED)
         row[HealthField.CHECKED] = int(now * 1e9)
@@ -157,3 +166,8 @@ class UsableSlots:
 
     def __contains__(self, slot: object) -> bool:
         return self._watched[cast("int", slot)].row.usable
+
+
+def believed(health: HealthConfig) -> int:
+    """Return how old a check may be, in ns, for another control worker to go on from it."""
+    return max(_BELIEVED, patience(health))

@@ -187,7 +187,12 @@ def test_a_mistake_changes_nothing_and_is_told_everywhere(lbg: StartLbg) -> None
         assert answered.get("Content-Type") == "application/problem+json"
         mistakes = json.loads(answered.body)["errors"]
         assert {mistake["key"] for mistake in mistakes} == {"pools.main.balance", "pools.main.slow_start"}
-        assert process.status()["config"] == before
+        after = process.status()["config"]
+        assert after | {"error": None} == before
+        assert len(after["error"]["mistakes"]) == 2
+        shown = command(process, "status").stdout
+        assert f"{after['source']} was not taken up since" in shown
+        assert "2 mistakes, see `lbg reload`" in shown
         metrics = fetch(process.admin_address, "/metrics").body
         assert b"lbg_config_last_reload_success 0\n" in metrics
         assert bodies(process, 2) == {b"a"}
@@ -199,7 +204,31 @@ def test_what_needs_new_workers_is_named(lbg: StartLbg) -> None:
         process.write_config(one_pool(a.url) | {"server": {"header_timeout": 3.0}})
         told = command(process, "reload")
         assert told.returncode == 0
-        assert "kill -HUP of the master: server.header_timeout" in told.stdout
+        assert "nothing else changed; server.header_timeout waits for kill -HUP" in told.stdout
+
+
+def test_what_is_wrong_with_the_file_is_told_by_a_new_control_worker_until_it_is_mended(
+    lbg: StartLbg,
+) -> None:
+    with Backend(answer(body=b"a")) as a:
+        process = booted(lbg(one_pool(a.url)))
+        file = process.config_path
+        text = file.read_text()
+
+        def mistakes() -> list[str]:
+            error = process.status()["config"]["error"]
+            return error["mistakes"] if error else []
+
+        file.write_text("nonsense")
+        eventually(lambda: "not valid TOML" in str(mistakes()), what="the mistake to be told")
+        old = process.status()["control"]["pid"]
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: process.status()["control"]["pid"] != old, what="another control worker")
+        eventually(lambda: "not valid TOML" in str(mistakes()), what="the mistake to be told again")
+        file.unlink()
+        eventually(lambda: "no such file any more" in str(mistakes()), what="the file to be missed")
+        file.write_text(text)
+        eventually(lambda: not mistakes(), what="the mistake to be over")
 
 
 def test_what_cannot_be_added_or_removed_is_told(lbg: StartLbg) -> None:

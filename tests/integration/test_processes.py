@@ -248,7 +248,11 @@ def test_a_reload_with_other_addresses_keeps_the_old_ones_and_says_so(
         load.wait_for(20)
         by_file.configure(backend.url, [free_address])
         by_file.send_signal(signal.SIGHUP)
-        eventually(lambda: "change at a restart" in by_file.log(), timeout=10.0, what="a word about it")
+        eventually(
+            lambda: "server.bind: in force after a restart or USR2" in by_file.log(),
+            timeout=10.0,
+            what="a word about it",
+        )
         eventually(lambda: by_file.status()["config"]["generation"] == 2, what="the rest to be reloaded")
         load.wait_for(20)
     assert not load.failures

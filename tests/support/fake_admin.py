@@ -90,6 +90,8 @@ class FakeAdmin:
         self.bans: list[Document] = []
         self.events: list[str] = []
         self.config: Document = {}
+        self.amendments: dict[str, Any] = {"added": [], "removed": []}
+        self.config_error: dict[str, Any] | None = None
         self.changes: list[tuple[str, str, Any]] = []
         self._stopping = threading.Event()
         self._server = make_server("127.0.0.1", port, self._app(), threaded=True, request_handler=_Quiet)
@@ -134,7 +136,14 @@ class FakeAdmin:
     def _status(self) -> Response:
         return jsonify(
             version="0",
-            config={"source": "lbg.toml", "generation": 1, "digest": "d"},
+            config={
+                "source": "lbg.toml",
+                "generation": 1,
+                "digest": "d",
+                **self.amendments,
+                "error": self.config_error,
+            },
+            master=1,
             workers=[{"slot": 0, "pid": 1, "role": "proxy", "generation": 1}],
             control={"pid": 1, "heartbeat_age_seconds": 0.1},
             pools=self.pools,

@@ -8,7 +8,15 @@ from requests.structures import CaseInsensitiveDict
 
 STATUS = {
     "version": "0.1.0",
-    "config": {"source": "lbg.toml", "generation": 3, "digest": "d"},
+    "config": {
+        "source": "lbg.toml",
+        "generation": 3,
+        "digest": "d",
+        "added": [],
+        "removed": [],
+        "error": None,
+    },
+    "master": 4700,
     "workers": [{"role": "proxy"}, {"role": "control"}, {"role": "proxy"}],
     "control": {"pid": 4711, "heartbeat_age_seconds": 0.1},
     "pools": {
@@ -33,6 +41,7 @@ STATUS = {
                     "requests": 100,
                     "responses": {"5xx": 3},
                     "failures": 4,
+                    "cuts": 1,
                 }
             ],
         }
@@ -72,8 +81,13 @@ def answer(body, status=200, **headers):
     return response
 
 
+def status_of_config(**changes):
+    """Return the status document with these fields of its configuration changed."""
+    return STATUS | {"config": STATUS["config"] | changes}
+
+
 def problem(status, detail):
-    return answer({"detail": detail}, status)
+    return answer({"detail": detail}, status, **{"Content-Type": "application/problem+json"})
 
 
 def events(*pieces):

@@ -97,14 +97,53 @@ def test_without_any_configuration_it_is_the_default(tmp_path):
     assert find_admin(None, None, environ, tmp_path) == place
 
 
-def test_a_broken_configuration_is_told_in_one_line(tmp_path):
-    (tmp_path / "lbg.toml").write_text("[server]\nworkers = 'x'\n[pools.api]\n")
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "[pools.web]\nendpoints = 5\n",
+        "[server]\nworkers = 'x'\n",
+        "[pools.web\nendpoints = []\n",
+        "[admin2]\nbind = \n[pools.web]\n",
+    ],
+)
+def test_a_mistake_elsewhere_in_the_file_hides_no_listener(mistake, tmp_path):
+    place = AdminPlace("http://127.0.0.1:1234", "", "from-file")
+    for text in (FILE + mistake, mistake + FILE):
+        (tmp_path / "lbg.toml").write_text(text)
+        assert find_admin(None, None, {"LBG_SERVER__WORKERZ": "x"}, tmp_path) == place
+
+
+@pytest.mark.parametrize("content", [b"[admin\n", b"\xff\xfe", b"admin = 3\n", b"x = 1\n", b"[" * 5000])
+def test_a_file_that_tells_nothing_leaves_the_environment_and_the_default(content, tmp_path):
+    (tmp_path / "other.toml").write_bytes(content)
+    environ = {"LBG_CONFIG": "other.toml"}
+    assert find_admin(None, None, environ, tmp_path) == AdminPlace("http://127.0.0.1:9090")
+    environ["LBG_ADMIN__BIND"] = "127.0.0.1:7"
+    assert find_admin(None, None, environ, tmp_path) == AdminPlace("http://127.0.0.1:7")
+
+
+@pytest.mark.parametrize("name", ["", "gone.toml", "a\0b"])
+def test_a_file_that_is_not_there_leaves_the_default(name, tmp_path):
+    (tmp_path / "lbg.toml").write_text(FILE)
+    place = AdminPlace("http://127.0.0.1:9090")
+    assert find_admin(None, None, {"LBG_CONFIG": name}, tmp_path) == place
+
+
+@pytest.mark.parametrize(
+    ("bind", "environ", "name"),
+    [
+        ("'nowhere'", {}, "admin.bind"),
+        ("7", {}, "admin.bind"),
+        ("':1'", {"LBG_ADMIN__BIND": "x"}, "LBG_ADMIN__BIND"),
+    ],
+)
+def test_an_address_that_is_none_is_told_in_one_line(bind, environ, name, tmp_path):
+    (tmp_path / "lbg.toml").write_text(f"[admin]\nbind = {bind}\n")
     with pytest.raises(NoAdminPlace) as caught:
-        find_admin(None, None, {}, tmp_path)
-    assert str(caught.value) == (
-        'lbg.toml:2: server.workers: expected a whole number, got "x"; '
-        "or name the admin listener with --admin"
-    )
+        find_admin(None, None, environ, tmp_path)
+    assert str(caught.value).startswith(f"{name}: expected host:port")
+    assert str(caught.value).endswith("or name the admin listener with --admin")
+    assert "\n" not in str(caught.value)
 
 
 def test_port_0_tells_nothing(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,8 @@ def demo(command, monkeypatch):
     def run(self, environ):
         seen["backends"] = self._backends
         seen["environ"] = {name: value for name, value in environ.items() if name.startswith("LBG_")}
+        seen["state"] = Path(seen["environ"].pop("LBG_STATE_DIR"))
+        seen["mode"] = seen["state"].stat().st_mode & 0o777
         return 7
 
     monkeypatch.setattr(launcher, "free_launchers", free_launchers)
@@ -48,6 +51,18 @@ def test_it_serves_loopback_with_two_workers(demo):
         ("backend-2", "http://127.0.0.1:9002"),
         ("backend-3", "http://127.0.0.1:9003"),
     ]
+
+
+def test_its_state_is_its_own_and_ends_with_it(demo):
+    seen = demo()
+    assert seen["mode"] == 0o700
+    assert not seen["state"].exists()
+
+
+def test_a_state_directory_that_is_named_stays(demo, monkeypatch, tmp_path):
+    monkeypatch.setenv("LBG_STATE_DIR", str(tmp_path))
+    assert demo()["state"] == tmp_path
+    assert tmp_path.exists()
 
 
 def test_its_status_is_the_one_of_the_session(demo):

@@ -73,7 +73,7 @@ def test_with_several_pools_one_must_be_named(command, listener, name):
     ("given", "message"),
     [
         (requests.ConnectionError(), "nothing answers at http://127.0.0.1:9090; is lbg running?"),
-        (problem(404, "There is no\nsuch."), "http://127.0.0.1:9090 answers 404, There is no?such."),
+        (problem(404, "There is no\nsuch."), "There is no?such."),
         (problem(503, "Try again."), "http://127.0.0.1:9090 answers 503, Try again."),
         (problem(401, "x"), "http://127.0.0.1:9090: a token is needed; set LBG_ADMIN__TOKEN or --token"),
         (

@@ -12,7 +12,8 @@ def change(**changes):
         "changed": True,
         "summary": "1 pool changed, 1 endpoint added",
         "endpoints": {"added": ["api/b:2"], "removed": ["api/a:1"]},
-        "waiting_for_hup": [],
+        "source": "lbg.toml",
+        "amendments": {"added": [], "removed": []},
     } | changes
 
 
@@ -44,7 +45,7 @@ def test_a_refusal_is_told_in_one_line(command, listener, words):
     listener.script = [problem(409, "api/b:2 is there already.")]
     status, out, err = command(*words)
     assert (status, out) == (2, "")
-    assert err.endswith("answers 409, api/b:2 is there already.\n")
+    assert err.endswith(": api/b:2 is there already.\n")
 
 
 def test_a_reload_tells_what_changed(command, listener):
@@ -53,12 +54,11 @@ def test_a_reload_tells_what_changed(command, listener):
     assert listener.requests[0].path_url == "/api/v1/reload"
 
 
-def test_a_reload_tells_what_waits_for_new_workers(command, listener):
-    listener.script = [answer(change(waiting_for_hup=["server.workers", "log.level"]))]
+def test_a_reload_tells_what_was_added_and_removed_before(command, listener):
+    amendments = {"added": ["api/b:2"], "removed": ["api/a:1"]}
+    listener.script = [answer(change(amendments=amendments))]
     _, out, _ = command("reload")
-    assert out.endswith(
-        "in force when the workers are replaced, by kill -HUP of the master: server.workers, log.level\n"
-    )
+    assert out.endswith("\nit is lbg.toml, without api/a:1 (lbg remove), with api/b:2 (lbg add)\n")
 
 
 def test_a_reload_tells_each_mistake(command, listener):

@@ -21,6 +21,8 @@ BRIEF = {
     "took_ms": 250.0,
     "sentence": "502: no connection to a:1: connect refused",
 }
+REFUSED = BRIEF | {"id": "r", "kind": "refused", "sentence": "404: no route fits"}
+NONE = {"traces": []}
 FULL = BRIEF | {
     "filters": [],
     "candidates": [
@@ -75,7 +77,8 @@ def test_what_is_not_known_is_left_out(command, listener):
 
 def test_without_an_id_the_latest_failed_ones_are_listed(command, listener):
     listener.script = [
-        told({"traces": [BRIEF, BRIEF | {"id": "b", "sentence": "x" * 300, "path": "/" * 99}]})
+        told({"traces": [BRIEF, BRIEF | {"id": "b", "sentence": "x" * 300, "path": "/" * 99}]}),
+        told(NONE),
     ]
     status, out, err = command("explain")
     first, second = out.splitlines()
@@ -86,13 +89,41 @@ def test_without_an_id_the_latest_failed_ones_are_listed(command, listener):
 
 
 def test_when_nothing_failed_it_says_so(command, listener):
-    listener.script = [told({"traces": []})]
+    listener.script = [told(NONE), told(NONE)]
     assert command("explain") == (0, "No request failed that is still kept.\n", "")
 
 
-@pytest.mark.parametrize(("arguments", "document"), [(["abc1"], FULL), ([], {"traces": [BRIEF]})])
-def test_the_document_can_be_had_as_it_is(command, listener, arguments, document):
-    listener.script = [told(document)]
+def test_those_that_were_refused_come_after_those_that_failed(command, listener):
+    listener.script = [told({"traces": [BRIEF]}), told({"traces": [REFUSED]})]
+    lines = command("explain")[1].splitlines()
+    assert lines[0].endswith("502: no connection to a:1: connect refused")
+    assert lines[1:3] == ["", "Refused, by the client's own doing:"]
+    assert lines[3].endswith("404: no route fits")
+    assert listener.requests[1].url.endswith("/api/v1/traces?kind=refused&limit=19")
+
+
+def test_where_nothing_failed_the_refused_ones_are_listed_all_the_same(command, listener):
+    listener.script = [told(NONE), told({"traces": [REFUSED]})]
+    lines = command("explain")[1].splitlines()
+    assert lines[:2] == ["No request failed that is still kept.", ""]
+    assert lines[3].endswith("404: no route fits")
+
+
+def test_a_list_full_of_failed_ones_has_no_refused_ones(command, listener):
+    listener.script = [told({"traces": [BRIEF] * 20})]
+    assert len(command("explain")[1].splitlines()) == 20
+    assert len(listener.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "script", "document"),
+    [
+        (["abc1"], [FULL], FULL),
+        ([], [{"traces": [BRIEF]}, {"traces": [REFUSED]}], {"traces": [BRIEF, REFUSED]}),
+    ],
+)
+def test_the_document_can_be_had_as_it_is(command, listener, arguments, script, document):
+    listener.script = [told(one) for one in script]
     status, out, err = command("explain", *arguments, "--json")
     assert (status, json.loads(out), err) == (0, document, "")
 

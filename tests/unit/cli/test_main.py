@@ -16,6 +16,13 @@ def test_without_arguments_the_help_is_printed(command):
     )
 
 
+def test_the_help_tells_each_command_in_a_whole_sentence(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = command("--help")[1].partition("Commands:\n")[2].splitlines()
+    assert len(commands) > 10
+    assert [line for line in commands if line.endswith("...") or not line.endswith(".")] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -97,7 +97,7 @@ def test_a_problem_that_lbg_tells_is_passed_on(command, listener, lbg_toml):
     status, _, err = command("route", "GET", "/")
     assert (status, err) == (
         2,
-        "lbg route: http://127.0.0.1:9090 answers 404, There is nothing at this path.\n",
+        "lbg route: There is nothing at this path.\n",
     )
 
 

@@ -62,12 +62,21 @@ def test_a_netrc_does_not_replace_the_token(command, listener, tmp_path, monkeyp
     ("given", "message"),
     [
         (requests.ConnectionError(), "nothing answers at http://127.0.0.1:9090; is lbg running?"),
-        (requests.ReadTimeout(), "http://127.0.0.1:9090 does not answer in time"),
+        (
+            requests.ReadTimeout(),
+            "http://127.0.0.1:9090 does not answer in time: "
+            "the control worker may hang; requests go on, and gunicorn replaces it",
+        ),
         (
             problem(401, "x"),
             "http://127.0.0.1:9090: a token is needed; set LBG_ADMIN__TOKEN or --token",
         ),
         (problem(503, "too\n\x1bmuch"), "http://127.0.0.1:9090 answers 503, too??much"),
+        (problem(404, "There is no such pool."), "There is no such pool."),
+        (
+            answer({"detail": "Not Found"}, 404),
+            "http://127.0.0.1:9090 answers 404, not what the admin listener of lbg says",
+        ),
         (
             answer([b"<html>"], 404),
             "http://127.0.0.1:9090 answers 404, not what the admin listener of lbg says",

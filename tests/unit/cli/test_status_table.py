@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from lbg.cli.status_table import status_table
-from tests.unit.cli.admin_listener import STATUS, status_with
+from tests.unit.cli.admin_listener import STATUS, status_of_config, status_with
 
 
 def shown(status, width=120, colours=False):
@@ -27,11 +27,12 @@ def row(**changes):
 
 def test_the_table_says_what_runs_and_how_every_endpoint_is():
     assert shown(STATUS) == [
-        "lbg 0.1.0, generation 3 of lbg.toml, workers: 1 control, 2 proxy",
+        "lbg 0.1.0, master 4700, generation 3 of lbg.toml, workers: 1 control, 2 proxy",
         "api: 1 of 1 usable, 4 waiting",
         "",
-        "POOL  ENDPOINT    STATE  FOR         IN FLIGHT  REQUESTS  ERRORS  LAST CHECK",
-        "api   http://a:1  UP     3 min 12 s          2       100       7  status 200 in 3 ms, 1.5 s ago",
+        "POOL  ENDPOINT    STATE  FOR         IN FLIGHT  REQUESTS  5XX  FAILED  LAST CHECK",
+        "api   http://a:1  UP     3 min 12 s          2       103    3       4  "
+        "status 200 in 3 ms, 1.5 s ago",
     ]
 
 
@@ -57,7 +58,7 @@ def test_the_state_is_a_word_with_and_without_colours(state):
     ],
 )
 def test_the_word_is_coloured(state, colour):
-    assert f"\x1b[{colour}m{state.upper()}" in shown(status_with(state=state), colours=True)[-1]
+    assert f"\x1b[{colour}m{state.upper()}" in "\n".join(shown(status_with(state=state), colours=True))
 
 
 def test_what_is_not_known_is_a_dash():
@@ -67,8 +68,9 @@ def test_what_is_not_known_is_a_dash():
         "UP",
         "-",
         "2",
-        "100",
-        "7",
+        "103",
+        "3",
+        "4",
         "-",
     ]
 
@@ -104,7 +106,23 @@ def test_silent_health_checks_are_told(age, silent):
 
 
 def test_without_a_master_there_is_one_process():
-    assert shown(STATUS | {"workers": []})[0].endswith("workers: one")
+    alone = STATUS | {"workers": [], "master": None}
+    assert shown(alone)[0] == "lbg 0.1.0, generation 3 of lbg.toml, workers: one"
+
+
+def test_what_was_added_and_removed_is_told():
+    status = status_of_config(removed=["api/b:2"], added=["api/c:3", "web/d:4"])
+    assert shown(status)[1] == (
+        "configuration: lbg.toml, without api/b:2 (lbg remove), with api/c:3 and web/d:4 (lbg add)"
+    )
+
+
+def test_a_configuration_that_was_not_taken_up_is_told_in_red(utc, monkeypatch):
+    monkeypatch.setattr("lbg.cli.status_table.time", lambda: 1_750_068_100.0)
+    error = {"since": "2025-06-16T10:01:03Z", "mistakes": ["lbg.toml:1: x", "lbg.toml:2: y"]}
+    line = "lbg.toml was not taken up since 10:01:03: 2 mistakes, see `lbg reload`"
+    assert shown(status_of_config(error=error))[1] == line
+    assert shown(status_of_config(error=error), colours=True)[1] == f"\x1b[1;31m{line}\x1b[0m"
 
 
 @pytest.mark.parametrize("field", ["pool", "url", "state", "reason"])
@@ -117,7 +135,7 @@ def test_on_a_screen_of_80_columns_words_wrap_and_nothing_is_lost():
     lines = shown(status_with(url="http://10.11.12.13:8080"), width=80)
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
-    for word in ("http://10.11.12.13:8080", "UP", "3 min 12 s", "100", "status"):
+    for word in ("http://10.11.12.13:8080", "UP", "3 min 12 s", "103", "status"):
         assert word in text
 
 

@@ -43,7 +43,7 @@ def test_an_older_lbg_without_these_numbers_is_told(command, listener):
     listener.script = [answer(STATUS), problem(404, "There is nothing at this path.")]
     status, _, err = command("top", "--admin", "127.0.0.1:1")
     assert status == 2
-    assert err == "lbg top: http://127.0.0.1:1 answers 404, There is nothing at this path.\n"
+    assert err == "lbg top: There is nothing at this path.\n"
 
 
 def test_another_document_is_told(command, listener):

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from lbg.cli.admin_client import OTHER_SHAPE
 from lbg.cli.top_frame import Answers, frame, silence
-from tests.unit.cli.admin_listener import STATUS, status_with
+from tests.unit.cli.admin_listener import STATUS, status_of_config, status_with
 from tests.unit.cli.top_answers import EVENT, NOW, UNKNOWN, stats_with, status_of
 
 pytestmark = pytest.mark.usefixtures("utc")
@@ -30,7 +30,7 @@ def shown(status=STATUS, stats=None, events=(), width=140, height=None, trouble=
 
 def test_a_frame_tells_of_lbg_of_all_requests_and_of_each_endpoint():
     assert shown(events=[EVENT]) == [
-        "lbg 0.1.0, generation 3 of lbg.toml, workers: 1 control, 2 proxy",
+        "lbg 0.1.0, master 4700, generation 3 of lbg.toml, workers: 1 control, 2 proxy",
         "412 requests/s, 0.2 % errors, p95 12 ms, 7 in flight",
         "",
         "ENDPOINT  STATE  FOR    WEIGHT  BUSY  REQ/S  ERR%  P50  P95  P99  REQ/S, LAST 40 S      REASON",
@@ -48,6 +48,15 @@ def test_a_frame_tells_of_lbg_of_all_requests_and_of_each_endpoint():
 )
 def test_states_have_the_colours_of_the_status_command(state, colour):
     assert f"\x1b[{colour}m{state.upper()}" in shown(status_with(state=state), colours=True)[-1]
+
+
+def test_a_configuration_that_was_not_taken_up_is_told_in_red():
+    error = {"since": "2025-06-16T09:59:58Z", "mistakes": ["lbg.toml:3: wrong"]}
+    status = status_of_config(error=error)
+    assert shown(status)[1] == "lbg.toml was not taken up since 09:59:58: lbg.toml:3: wrong"
+    assert shown(status, colours=True)[1].startswith("\x1b[1;31mlbg.toml was")
+    status = status_of(40) | {"config": status["config"]}
+    assert len(shown(status, events=[EVENT] * 9, height=24)) == 24
 
 
 def test_errors_are_red():

@@ -53,6 +53,13 @@ def test_other_rules(rise: int, fall: int, checks: str, after: str) -> None:
     assert verdicts(HealthCounter(rise, fall), checks) == after
 
 
+@given(RULES, st.booleans())
+def test_a_doubtful_one_is_one_check_from_the_opposite(rule: HealthCounter, up: bool) -> None:
+    count = rule.doubtful(up=up)
+    assert rule.is_up(count) is up
+    assert rule.is_up(rule.observe(count, passed=not up)) is not up
+
+
 def test_it_starts_up_and_one_failure_from_down() -> None:
     rule = HealthCounter(2, 3)
     assert rule.is_up(rule.start)

@@ -311,20 +311,21 @@ def test_ejections_end_with_the_takeover_where_detection_was_switched_off(make: 
     assert event.after == 60.0
 
 
-def test_what_nobody_has_checked_for_a_while_is_checked_before_it_is_told(make: Make) -> None:
+def test_what_nobody_has_checked_for_a_while_stays_as_it_was_and_is_checked_at_once(make: Make) -> None:
     control = make([PASSED], [FAILED])
     control.threads.held = True
     for slot in (0, 1):
         control.write(slot, health=Health.UP, count=4, checked=900 * SECOND, since=100 * SECOND)
     control.begin()
     control.turn()
-    assert [control.row(slot).health for slot in (0, 1)] == [Health.UNKNOWN] * 2
+    assert [control.row(slot).health for slot in (0, 1)] == [Health.UP] * 2
     assert control.checked == 0
     control.threads.run()
     control.turn()
     assert [control.row(slot).health for slot in (0, 1)] == [Health.UP, Health.DOWN]
+    assert control.row(0)[HealthField.SINCE] == 100 * SECOND
     assert control.checked == GENERATION
-    assert [(event.kind, event.after) for event in control.events.since(0)] == [("up", 0.0), ("down", 0.0)]
+    assert [(event.kind, event.endpoint) for event in control.events.since(0)] == [("down", url(1))]
 
 
 def test_what_was_told_before_it_began_is_not_heard(make: Make) -> None:

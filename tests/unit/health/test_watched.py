@@ -204,13 +204,29 @@ def left_behind(cells: Cells, health: Health, age: float, interval: float = 3.0)
 
 
 @pytest.mark.parametrize("health", [Health.UP, Health.DOWN])
-@pytest.mark.parametrize(("age", "interval"), [(30.1, 3.0), (30.1, 10.0), (60.1, 20.0)])
-def test_what_nobody_has_checked_for_a_while_is_unknown(
+@pytest.mark.parametrize(("age", "interval"), [(600.1, 3.0), (900.1, 300.0)])
+def test_what_nobody_has_checked_for_ten_minutes_is_unknown(
     cells: Cells, health: Health, age: float, interval: float
 ) -> None:
     watched = left_behind(cells, health, age, interval)
     assert watched.row.health is Health.UNKNOWN
     assert (watched.row[HealthField.COUNT], watched.row[HealthField.CHECKED]) == (START, 0)
+    assert watched.awaited
+
+
+@pytest.mark.parametrize(("health", "flips"), [(Health.UP, FAILED), (Health.DOWN, PASSED)])
+@pytest.mark.parametrize(("age", "interval"), [(30.1, 3.0), (599.9, 3.0), (60.1, 20.0)])
+def test_what_nobody_has_checked_for_a_while_stays_until_the_first_check_decides(
+    cells: Cells, health: Health, flips: ProbeResult, age: float, interval: float
+) -> None:
+    watched = left_behind(cells, health, age, interval)
+    assert watched.row.health is health
+    assert watched.row[HealthField.CHECKED] == NOW - round(age * SECOND)
+    assert watched.awaited
+    assert watched.due == 0.0
+    check(watched, flips)
+    assert watched.counter.is_up(watched.row[HealthField.COUNT]) is (health is Health.DOWN)
+    assert not watched.awaited
 
 
 @pytest.mark.parametrize("health", [Health.UP, Health.DOWN])
@@ -221,6 +237,7 @@ def test_a_result_as_old_as_a_reload_may_take_or_as_three_intervals_is_believed(
     watched = left_behind(cells, health, age, interval)
     assert watched.row.health is health
     assert watched.row[HealthField.CHECKED] == NOW - round(age * SECOND)
+    assert not watched.awaited
 
 
 def test_where_checks_were_given_up_what_they_said_is_forgotten(cells: Cells) -> None:
