@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import mmap
-import os
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from lbg.state.bucket_file import FILE, SIZE, make, new_header, open_sound
 from lbg.state.bucket_layout import HOLD_PLACES, SECRET, Header, area, holds
 from lbg.state.cell_locks import CellLocks
 from lbg.state.layout import CELL, WORKER_SLOTS
-from lbg.state.state_file import Damaged, allocate
+from lbg.state.state_file import Damaged, Mappings, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _EXCLUSIVE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 _HALF: Final = CELL // 2
 
-_MAPPED: Final[dict[Path, BucketMemory]] = {}  # by this process, or by the one that forked it
+_MAPPED: Final[Mappings[BucketMemory]] = Mappings()
 
 
 class BucketMemory(CellLocks):
@@ -33,7 +32,6 @@ class BucketMemory(CellLocks):
 
     def __init__(self, memory: mmap.mmap, descriptor: int = -1) -> None:
         super().__init__(descriptor)
-        self._pid = os.getpid()
         self.refused = False
         self.memory = memory
         self.view = memoryview(memory).cast("Q")
@@ -64,19 +62,13 @@ class BucketMemory(CellLocks):
         What the master had mapped is taken by its workers as it is, whatever became of the file.
         """
         path = directory / FILE
-        mapped = _MAPPED.get(path)
-        if mapped is not None and mapped._pid != os.getpid():
+
+        def sound(memory: mmap.mmap, descriptor: int) -> BucketMemory:
+            mapped = cls(memory, descriptor)
+            mapped._check_header(path)
             return mapped
-        # Never closed: closing any descriptor of the file would release the locks of the process.
-        descriptor = open_sound(path)
-        try:
-            memory = cls(mmap.mmap(descriptor, SIZE), descriptor)
-            memory._check_header(path)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        _MAPPED[path] = memory
-        return memory
+
+        return _MAPPED.take(path, open_sound, SIZE, sound)
 
     def _check_header(self, path: Path) -> None:
         if self.view[Header.WORKERS] > WORKER_SLOTS or self.view[Header.RESERVED] > 1:

@@ -41,7 +41,7 @@ from lbg.state.layout import (
     text_at,
     worker_row,
 )
-from lbg.state.state_file import Damaged, allocate
+from lbg.state.state_file import Damaged, Mappings, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -61,7 +61,7 @@ _GREATEST: Final = {
     HealthField.WEIGHT: MAX_WEIGHT,
 }
 
-_MAPPED: Final[dict[Path, Cells]] = {}  # by this process, or by the one that forked it
+_MAPPED: Final[Mappings[Cells]] = Mappings()
 
 
 class Cells(CellLocks):
@@ -70,7 +70,6 @@ class Cells(CellLocks):
     def __init__(self, memory: mmap.mmap, descriptor: int = -1) -> None:
         super().__init__(descriptor)
         self._memory = memory
-        self._pid = os.getpid()
         self.view = memoryview(memory).cast("Q")
 
     def __repr__(self) -> str:
@@ -91,19 +90,13 @@ class Cells(CellLocks):
         What the master had mapped is taken by its workers as it is, whatever became of the file.
         """
         path = directory / FILE
-        mapped = _MAPPED.get(path)
-        if mapped is not None and mapped._pid != os.getpid():
+
+        def sound(memory: mmap.mmap, descriptor: int) -> Cells:
+            mapped = cls(memory, descriptor)
+            mapped._check_rows(path)
             return mapped
-        # Never closed: closing any descriptor of the file would release the locks of the process.
-        descriptor = open_sound(path)
-        try:
-            cells = cls(mmap.mmap(descriptor, SIZE), descriptor)
-            cells._check_rows(path)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        _MAPPED[path] = cells
-        return cells
+
+        return _MAPPED.take(path, open_sound, SIZE, sound)
 
     def _check_rows(self, path: Path) -> None:
         if self.view[_WORKERS] > WORKER_SLOTS or self.view[Header.GENERATION] >= _GENERATIONS:

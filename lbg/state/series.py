@@ -7,7 +7,6 @@ labels, and knows it by an index from then on.
 from __future__ import annotations
 
 import mmap
-import os
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -25,7 +24,7 @@ from lbg.state.series_layout import (
     row,
     text_cells,
 )
-from lbg.state.state_file import Damaged, allocate
+from lbg.state.state_file import Damaged, Mappings, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 _BETWEEN: Final = "\0"  # two labels
 _FIRST: Final = SPARE  # cell of a region where entries begin
 
-_MAPPED: Final[dict[Path, Series]] = {}  # by this process, or by the one that forked it
+_MAPPED: Final[Mappings[Series]] = Mappings()
 
 Labels = tuple[str, ...]
 
@@ -55,7 +54,6 @@ class Series:
     def __init__(self, memory: mmap.mmap, descriptor: int = -1) -> None:
         self._memory = memory
         self._descriptor = descriptor
-        self._pid = os.getpid()
         self.view = memoryview(memory).cast("Q")
 
     def __repr__(self) -> str:
@@ -75,18 +73,13 @@ class Series:
         What the master had mapped is taken by its workers as it is, whatever became of the file.
         """
         path = directory / FILE
-        mapped = _MAPPED.get(path)
-        if mapped is not None and mapped._pid != os.getpid():
+
+        def sound(memory: mmap.mmap, descriptor: int) -> Series:
+            mapped = cls(memory, descriptor)
+            mapped._check_entries(path)
             return mapped
-        descriptor = open_sound(path)
-        try:
-            series = cls(mmap.mmap(descriptor, SIZE), descriptor)
-            series._check_entries(path)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        _MAPPED[path] = series
-        return series
+
+        return _MAPPED.take(path, open_sound, SIZE, sound)
 
     @staticmethod
     def create(directory: Path) -> None:

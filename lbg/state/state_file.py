@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import stat
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from lbg.state.boot import boot_number
 from lbg.state.directory import TEMPORARY
 from lbg.state.layout import CELL
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+
+Mapped = TypeVar("Mapped")
 
 _IDENTITY: Final = 3  # cells: magic, version, a digest of the boot
 _NO_ALLOCATION: Final = frozenset({errno.EOPNOTSUPP, errno.EINVAL})  # from file systems that cannot
@@ -86,6 +90,35 @@ class StateFile:
             raise Damaged(f"{path} is not a {self.called} of this version of lbg")
         if identity != self.identity:
             raise Damaged(f"{path} is from before the last boot")
+
+
+class Mappings(dict[Path, tuple[int, Mapped]], Generic[Mapped]):
+    """What is mapped of the files of one kind, and by which process: this one, or one that forked it."""
+
+    def take(
+        self,
+        path: Path,
+        open_sound: Callable[[Path], int],
+        size: int,
+        make: Callable[[mmap.mmap, int], Mapped],
+    ) -> Mapped:
+        """Return what `make` makes of the mapped file at `path` and its descriptor.
+
+        What the master had mapped is taken by its workers as it is, whatever became of the file. Raises
+        OSError, or Damaged when the file is not to be trusted.
+        """
+        process, mapped = self.get(path, (0, None))
+        if mapped is not None and process != os.getpid():
+            return mapped
+        # Never closed: closing any descriptor of the file would release the locks of the process.
+        descriptor = open_sound(path)
+        try:
+            made = make(mmap.mmap(descriptor, size), descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self[path] = os.getpid(), made
+        return made
 
 
 def allocate(descriptor: int, start: int, size: int) -> None:

@@ -7,12 +7,11 @@ when its worker died, is passed over. Traces outlive their worker; the next one 
 from __future__ import annotations
 
 import mmap
-import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 from lbg.state.layout import CELL, WORKER_SLOTS
-from lbg.state.state_file import allocate
+from lbg.state.state_file import Mappings, allocate
 from lbg.state.trace_file import FILE, make, open_sound
 from lbg.state.trace_layout import (
     AREA,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 _LENGTH: Final = (1 << 32) - 1
 
-_MAPPED: Final[dict[Path, TraceMemory]] = {}  # by this process, or by the one that forked it
+_MAPPED: Final[Mappings[TraceMemory]] = Mappings()
 
 
 class Place(NamedTuple):
@@ -52,7 +51,6 @@ class TraceMemory:
     def __init__(self, memory: mmap.mmap, descriptor: int = -1) -> None:
         self._memory = memory
         self._descriptor = descriptor
-        self._pid = os.getpid()
         self._view = memoryview(memory).cast("Q")
 
     def __repr__(self) -> str:
@@ -71,18 +69,7 @@ class TraceMemory:
 
         What the master had mapped is taken by its workers as it is, whatever became of the file.
         """
-        path = directory / FILE
-        mapped = _MAPPED.get(path)
-        if mapped is not None and mapped._pid != os.getpid():
-            return mapped
-        descriptor = open_sound(path)
-        try:
-            traces = cls(mmap.mmap(descriptor, SIZE), descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        _MAPPED[path] = traces
-        return traces
+        return _MAPPED.take(directory / FILE, open_sound, SIZE, cls)
 
     @staticmethod
     def create(directory: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lbg.config.schema import LogConfig
     from lbg.errors import LocalReply
-    from lbg.telemetry.access_log_entry import RequestRecord
+    from lbg.telemetry.record import Record
 
 log = logging.getLogger("lbg.access")
 
@@ -93,9 +93,7 @@ class AccessLog:
         """Go by the `access_log` of other routes from now on."""
         self._rates = {name: _rate(share) for name, share in shares.items() if share is not None}
 
-    def log(
-        self, environ: dict[str, Any], record: RequestRecord, status: int, sent: int, took: float
-    ) -> None:
+    def log(self, environ: dict[str, Any], record: Record, status: int, sent: int, took: float) -> None:
         """Log a request that is over; `sent` are the bytes of the response's body, `took` is seconds."""
         reason = record.reason.code if record.reason is not None else ""
         if not status or "lbg.cut" in environ or "lbg.fault" in environ:
@@ -125,7 +123,7 @@ class AccessLog:
             entry.client = entry.record.client or self._address(entry.environ)
             self._writer.put(self._line(entry))
 
-    def refused(self, cause: LocalReply, environ: dict[str, Any], record: RequestRecord) -> None:
+    def refused(self, cause: LocalReply, environ: dict[str, Any], record: Record) -> None:
         """Log a request that never reached the application; `environ` may lack any key of it."""
         self.log({**environ, "lbg.fault": cause}, record, 0, 0, 0.0)
 

@@ -3,71 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lbg.telemetry.received import as_received
 from lbg.telemetry.trace_context import parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lbg.errors import Reason, UpstreamError
-    from lbg.telemetry.trace_context import TraceContext
-
-
-class Named(Protocol):
-    """A route, a pool or an endpoint."""
-
-    @property
-    def name(self) -> str: ...
-
-
-class AttemptMade(Protocol):
-    """One try on one endpoint; times are seconds, `began` is CLOCK_MONOTONIC."""
-
-    @property
-    def endpoint(self) -> Named: ...
-    @property
-    def began(self) -> float: ...
-    @property
-    def connect(self) -> float: ...
-    @property
-    def ttfb(self) -> float: ...
-    @property
-    def took(self) -> float: ...
-    @property
-    def reused(self) -> bool: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def error(self) -> UpstreamError | None: ...
-
-
-class RequestRecord(Protocol):
-    """What became of a request; `began` is CLOCK_MONOTONIC, `queued` seconds, `client` "" if nobody asked."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def client(self) -> str: ...
-    @property
-    def began(self) -> float: ...
-    @property
-    def queued(self) -> float: ...
-    @property
-    def sticky(self) -> bool | None: ...
-    @property
-    def reason(self) -> Reason | None: ...
-    @property
-    def route(self) -> Named | None: ...
-    @property
-    def pool(self) -> Named | None: ...
-    @property
-    def endpoint(self) -> Named | None: ...
-    @property
-    def attempts(self) -> Sequence[AttemptMade]: ...
-    @property
-    def trace_context(self) -> TraceContext | None: ...
+    from lbg.telemetry.record import Record
 
 
 @dataclass(slots=True)
@@ -78,7 +20,7 @@ class Entry:
     """
 
     environ: dict[str, Any]
-    record: RequestRecord
+    record: Record
     status: int
     reason: str
     sent: int

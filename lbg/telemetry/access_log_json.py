@@ -15,7 +15,8 @@ from lbg.telemetry.received import as_received
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lbg.telemetry.access_log_entry import AttemptMade, Entry
+    from lbg.telemetry.access_log_entry import Entry
+    from lbg.telemetry.record import Attempt
 
 LONGEST: Final = 4096
 """Bytes of a line; so many go through a pipe in one piece."""
@@ -84,7 +85,7 @@ def _text(value: str | None, longest: int) -> str:
     return _quoted(value) if len(value) <= longest else _quoted(f"{value[:longest]}…")
 
 
-def _upstream_times(attempts: Sequence[AttemptMade], began: float) -> tuple[str, float]:
+def _upstream_times(attempts: Sequence[Attempt], began: float) -> tuple[str, float]:
     """Return the milliseconds from `began` to the response head, or null, and the seconds of all attempts."""
     if not attempts:
         return "null", 0.0
@@ -93,7 +94,7 @@ def _upstream_times(attempts: Sequence[AttemptMade], began: float) -> tuple[str,
     return ttfb, last.took if len(attempts) == 1 else sum([one.took for one in attempts])
 
 
-def _attempt(one: AttemptMade) -> str:
+def _attempt(one: Attempt) -> str:
     return (
         f'{{"endpoint":{_quoted(one.endpoint.name)},"status":{one.status or "null"},'
         f'"error":{_quoted(one.error.reason.code) if one.error else "null"},'

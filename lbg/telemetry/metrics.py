@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from lbg.telemetry.metrics_kinds import (
     BOUNDS,
@@ -21,8 +21,9 @@ from lbg.telemetry.metrics_kinds import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lbg.errors import LocalReply, Reason, UpstreamError
+    from lbg.errors import LocalReply
     from lbg.state.series import Labels, Region
+    from lbg.telemetry.record import Attempt, Named, Record
 
 METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}  # RFC 9110, RFC 5789
@@ -41,48 +42,6 @@ _TTFB: Final = int(UpstreamValue.TTFB)
 _TTFB_SUM: Final = int(UpstreamValue.TTFB_SUM)
 _DURATION: Final = int(UpstreamValue.DURATION)
 _DURATION_SUM: Final = int(UpstreamValue.DURATION_SUM)
-
-
-class Named(Protocol):
-    """A route, a pool or an endpoint."""
-
-    @property
-    def name(self) -> str:
-        """What labels call it."""
-
-
-class Attempt(Protocol):
-    """One try on one endpoint; times are seconds."""
-
-    @property
-    def endpoint(self) -> Named: ...
-    @property
-    def connect(self) -> float: ...
-    @property
-    def reused(self) -> bool: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def error(self) -> UpstreamError | None: ...
-    @property
-    def ttfb(self) -> float: ...
-    @property
-    def took(self) -> float: ...
-
-
-class Record(Protocol):
-    """What happened to a request."""
-
-    @property
-    def route(self) -> Named | None: ...
-    @property
-    def pool(self) -> Named | None: ...
-    @property
-    def reason(self) -> Reason | None: ...
-    @property
-    def attempts(self) -> Sequence[Attempt]: ...
-    @property
-    def queued(self) -> float: ...
 
 
 class RequestMetrics:

@@ -13,7 +13,7 @@ from lbg.telemetry.trace_context import TraceContexts
 if TYPE_CHECKING:
     from lbg.config.schema import TracingConfig
     from lbg.telemetry.otlp_queue import Collector
-    from lbg.telemetry.spans import Record
+    from lbg.telemetry.record import Record
 
 _FLUSH: Final = 1.0  # seconds that spans which wait get at a stop
 _PACKAGES: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")

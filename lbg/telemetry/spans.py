@@ -13,9 +13,8 @@ from lbg.telemetry.metrics import METHODS
 from lbg.telemetry.received import as_received
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lbg.errors import Reason, UpstreamError
+    from lbg.config.routes import RouteConfig
+    from lbg.telemetry.record import Record
     from lbg.telemetry.trace_context import TraceContext
 
 Attributes = dict[str, str | int | float | bool]
@@ -26,89 +25,6 @@ _SERVER_ERROR: Final = 500
 _CLIENT_ERROR: Final = 400
 _NEVER_SENT: Final = 499
 _SECOND: Final = 1_000_000_000  # ns
-
-
-class Named(Protocol):
-    """A pool."""
-
-    @property
-    def name(self) -> str: ...
-
-
-class Paths(Protocol):
-    """The configuration of a route, as far as its path goes."""
-
-    @property
-    def path(self) -> str | None: ...
-    @property
-    def path_exact(self) -> str | None: ...
-    @property
-    def path_regex(self) -> str: ...
-
-
-class Route(Named, Protocol):
-    """What a request was routed by."""
-
-    @property
-    def config(self) -> Paths: ...
-
-
-class Address(Protocol):
-    """Where an endpoint is; `path` of a unix socket."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def path(self) -> str: ...
-
-
-class Endpoint(Protocol):
-    """Who was asked."""
-
-    @property
-    def address(self) -> Address: ...
-
-
-class Attempt(Protocol):
-    """One try on one endpoint; `began` is CLOCK_MONOTONIC, `took` seconds."""
-
-    @property
-    def endpoint(self) -> Endpoint: ...
-    @property
-    def began(self) -> float: ...
-    @property
-    def took(self) -> float: ...
-    @property
-    def reused(self) -> bool: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def error(self) -> UpstreamError | None: ...
-
-
-class Record(Protocol):
-    """What happened to a request; `began` is CLOCK_MONOTONIC, `queued` seconds, `client` "" if unknown."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def client(self) -> str: ...
-    @property
-    def began(self) -> float: ...
-    @property
-    def queued(self) -> float: ...
-    @property
-    def reason(self) -> Reason | None: ...
-    @property
-    def route(self) -> Route | None: ...
-    @property
-    def pool(self) -> Named | None: ...
-    @property
-    def attempts(self) -> Sequence[Attempt]: ...
-    @property
-    def trace_context(self) -> TraceContext | None: ...
 
 
 class Clients(Protocol):
@@ -217,7 +133,7 @@ def _name(attributes: Attributes) -> str:
     return f"{name} {attributes['http.route']}" if "http.route" in attributes else name
 
 
-def _pattern(config: Paths) -> str:
+def _pattern(config: RouteConfig) -> str:
     """Return which paths a route takes: "/login", "/v1/*", or a regular expression as it was written."""
     if config.path_exact is not None:
         return config.path_exact

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lbg.config.schema import Config
     from lbg.state.trace_memory import TraceMemory
-    from lbg.telemetry.trace_record import TracedRecord
+    from lbg.telemetry.record import Record
 
 log = logging.getLogger("lbg.traces")
 
@@ -55,9 +55,7 @@ class Traces:
         self._slow = config.tracing.slow or _NEVER
         self._sample = config.tracing.sample
 
-    def observe(
-        self, environ: dict[str, Any], record: TracedRecord, status: int, sent: int, took: float
-    ) -> None:
+    def observe(self, environ: dict[str, Any], record: Record, status: int, sent: int, took: float) -> None:
         """Look at a request that is over; `sent` are the bytes of the response's body, `took` is seconds.
 
         Of one that never reached the application the environ may lack any key of the request.
@@ -82,7 +80,7 @@ class Traces:
             self._broken = True
             log.exception("this worker keeps no more traces")
 
-    def _keep(self, environ: dict[str, Any], record: TracedRecord, ended: Ended) -> None:
+    def _keep(self, environ: dict[str, Any], record: Record, ended: Ended) -> None:
         if not self._has_room(record, ended):
             self._memory.leave_out(self._worker)
             return
@@ -91,7 +89,7 @@ class Traces:
             self._worker, _RINGS.get(ended.kind, Ring.SERVED), int(ended.began * _SECOND), document
         )
 
-    def _has_room(self, record: TracedRecord, ended: Ended) -> bool:
+    def _has_room(self, record: Record, ended: Ended) -> bool:
         why = record.reason.code if record.reason is not None else f"{ended.kind} {ended.status}"
         key = (record.route.name if record.route is not None else "", why)
         self._due[key], early = advance(self._due.get(key, 0), self._clock(), KEPT.interval, KEPT.tolerance)

@@ -15,8 +15,7 @@ from lbg.telemetry.trace_setting import filters_of, has_key, retry_setting, sett
 
 if TYPE_CHECKING:
     from lbg.config.schema import Config
-    from lbg.telemetry.access_log_entry import AttemptMade
-    from lbg.telemetry.trace_record import Candidate, TracedRecord
+    from lbg.telemetry.record import Attempt, Candidate, Record
 
 Document = dict[str, Any]
 
@@ -40,7 +39,7 @@ class Ended:
     began: float
 
 
-def trace_document(environ: dict[str, Any], record: TracedRecord, config: Config, ended: Ended) -> Document:
+def trace_document(environ: dict[str, Any], record: Record, config: Config, ended: Ended) -> Document:
     """Return what is known of a request; the environ may lack any key of it."""
     status, sent, took = ended.status, ended.sent, ended.took
     candidates = record.candidates
@@ -78,7 +77,7 @@ def trace_document(environ: dict[str, Any], record: TracedRecord, config: Config
     }
 
 
-def _detail(environ: dict[str, Any], record: TracedRecord) -> str:
+def _detail(environ: dict[str, Any], record: Record) -> str:
     """Return what the client was told, or the exception where that says no more than that there was one."""
     cause = environ.get("lbg.fault") or environ.get("lbg.cut")
     if cause is None:
@@ -90,19 +89,19 @@ def _detail(environ: dict[str, Any], record: TracedRecord) -> str:
     return told(cause)
 
 
-def _is_cut(environ: dict[str, Any], record: TracedRecord, ended: Ended) -> bool:
+def _is_cut(environ: dict[str, Any], record: Record, ended: Ended) -> bool:
     """Return whether the client had a part of its answer, the head at least."""
     reason = record.reason
     return "lbg.cut" in environ and (ended.sent > 0 or reason is None or ended.status != reason.status)
 
 
-def _trace_id(environ: dict[str, Any], record: TracedRecord) -> str | None:
+def _trace_id(environ: dict[str, Any], record: Record) -> str | None:
     """Return the trace that the request belongs to, by its own word where lbg takes no part."""
     known = record.trace_context or parent_of(as_received(environ).get("HTTP_TRACEPARENT"))
     return known.trace_id if known is not None else None
 
 
-def _attempt(one: AttemptMade) -> Document:
+def _attempt(one: Attempt) -> Document:
     return {
         "endpoint": one.endpoint.name,
         "status": one.status or None,

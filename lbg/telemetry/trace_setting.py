@@ -18,7 +18,7 @@ from lbg.config.filters import (
 if TYPE_CHECKING:
     from lbg.config.filters import FilterConfig
     from lbg.config.schema import Config
-    from lbg.telemetry.trace_record import TracedRoute
+    from lbg.telemetry.record import Route
 
 _SERVER: Final = {
     "headers_too_large": "max_header_bytes",
@@ -75,9 +75,7 @@ def has_key(reason: str | None, detail: str) -> TypeGuard[str]:
     return reason is not None and not any(words in detail for words in _FIXED)
 
 
-def setting_of(
-    reason: str, config: Config, route: TracedRoute | None, pool: str | None, took: float
-) -> str | None:
+def setting_of(reason: str, config: Config, route: Route | None, pool: str | None, took: float) -> str | None:
     """Return a line such as `pools.api.timeouts.connect = 5.0`, None where no one key decided.
 
     `took` is the seconds of the whole request.
@@ -94,7 +92,7 @@ def setting_of(
     return None if name is None else f"server.{name} = {json.dumps(getattr(config.server, name))}"
 
 
-def _filters(reason: str, route: TracedRoute | None) -> str:
+def _filters(reason: str, route: Route | None) -> str:
     keys = _FILTERS.get(reason)
     if keys is None or route is None:
         return ""
@@ -118,7 +116,7 @@ def _of_pool(reason: str, config: Config, pool: str, took: float) -> str:
     return f"pools.{pool}.{'.'.join(path)} = {json.dumps(value)}"
 
 
-def filters_of(route: TracedRoute | None, reason: str, gave_up: str) -> list[str]:
+def filters_of(route: Route | None, reason: str, gave_up: str) -> list[str]:
     """Return the filters a request came to, in order: all, or those up to the one that answered it."""
     if route is None:
         return []
