@@ -96,7 +96,7 @@ def _filter_error(document: Document) -> str:
     told = document["gave_up"] or document["detail"].rstrip(".")
     use = "" if has_several_settings(document) else value_of(document)
     name = f"the filter {use}" if use else "a filter"
-    for lead in ("A filter of this route ", "a filter "):
+    for lead in ("A filter of this route ", "a filter ", f'filter "{use}" '):
         if told.startswith(lead):
             return f"{name}{_of_route(document)} {told.removeprefix(lead)}"
     return f"{name}{_of_route(document)} failed: {told}"

@@ -141,4 +141,4 @@ def test_the_admin_api_is_not_on_the_public_listener(lbg: StartLbg) -> None:
     with Backend(answer(body=b"from the backend")) as backend:
         process = lbg(one_pool(backend.url), args=["-w", "1"])
         assert fetch(process.address, "/api/v1/status").body == b"from the backend"
-        assert fetch(process.admin_address, "/").status == 404
+        assert fetch(process.admin_address, "/nothing").status == 404

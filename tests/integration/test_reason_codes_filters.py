@@ -137,7 +137,8 @@ CASES = (
         500,
         "proxy_internal_error",
         asking("/filter_error"),
-        "500: the filter reasons_module:Raising of route filter_error failed",
+        "500: the filter reasons_module:Raising of route filter_error raised RuntimeError: out of order "
+        "(*reasons_module.py:*)",
         "its place in the filter",
         'routes[5].filters[0].use = "reasons_module:Raising"',
     ),
@@ -146,8 +147,8 @@ CASES = (
         200,
         "",
         _cut,
-        "200, cut after 4 bytes: the filter reasons_module:cutting of route cut_by_filter failed: "
-        'filter "reasons_module:cutting" raised RuntimeError: out of order (*reasons_module.py:*)',
+        "200, cut after 4 bytes: the filter reasons_module:cutting of route cut_by_filter "
+        "raised RuntimeError: out of order (*reasons_module.py:*)",
         "its place in the filter",
         'routes[7].filters[0].use = "reasons_module:cutting"',
     ),

@@ -143,6 +143,8 @@ def test_with_export_the_master_has_not_loaded_the_sdk(
     lbg: StartLbg, backend: Backend, receiver: Receiver
 ) -> None:
     process = exporting(lbg, receiver.url, one_pool(backend.url))
+    fetch(process.address)
+    receiver.wait(2)
     (worker,) = process.worker_pids("proxy")
     assert "google/_upb" in Path(f"/proc/{worker}/maps").read_text()
     for pid in (process.pid, *process.worker_pids("control")):
