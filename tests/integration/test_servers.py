@@ -110,6 +110,8 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Run each server once for all tests."""
     with Backend() as first, Backend() as second:
         with request.param(tmp_path_factory.mktemp("served"), first, second) as address:
+            # Before the first check a single failure would be enough to take one out.
+            eventually(lambda: first.probes and second.probes, timeout=10.0, what="the first checks")
             yield Served(address, first, second)
 
 
