@@ -62,6 +62,7 @@ class Application:
         self._shared = shared
         self._next_look = 0.0  # after one that failed; CLOCK_MONOTONIC seconds
         self._told = 0  # the generation that could not be read
+        self._refused = 0  # the generation that could not be taken up
         self._admin = published.snapshot.config.admin.bind
         self._pools = Pools(published, shared, serves=shared.serves)
         self._pools.keep_time()
@@ -120,7 +121,8 @@ class Application:
 
     @property
     def _is_behind(self) -> bool:
-        return self._shared.directory is not None and self._shared.cells.view[_GENERATION] != self._generation
+        generation = self._shared.cells.view[_GENERATION]
+        return self._shared.directory is not None and generation not in (self._generation, self._refused)
 
     def catch_up(self) -> None:
         """Take up what was published last, if that is another configuration than the one in force here."""
@@ -140,8 +142,12 @@ class Application:
             return
         if published.snapshot.generation == self._generation:
             self._next_look = monotonic() + _RETRY  # its number is still to come
-        else:
+            return
+        try:
             self.adopt(published)
+        except Exception:  # a bug: the worker serves on as it did, and says so once
+            self._refused = generation
+            log.exception("this worker could not take up configuration %d", generation)
 
     @property
     def _generation(self) -> int:
