@@ -178,6 +178,8 @@ def test_a_refused_request_to_what_is_in_maintenance_hastens_no_check(make: Make
     control.monitor._take_over()
     control.turns(3.4)
     control.monitor.set_admin(0, Admin.MAINT)
+    control.monitor._watched[0].due = float("inf")
     checks = len(control.probes[url(0)].timeouts)
     control.report(CONNECT)
+    control.turns(1.0)
     assert len(control.probes[url(0)].timeouts) == checks
