@@ -1,5 +1,6 @@
 """Every message of tests/corpus, whole, by line and by byte, through the real command."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -76,9 +77,9 @@ def test_response_gets_its_verdict(proxied: Proxied, case: Case, feed: Feed) -> 
         problems += _connection_problems(client, case, answers)
     if case.upstream_connection == "keep" and any(one.closed for one in script.connections):
         problems.append("the upstream connection was closed")
-    problems += _clean_request_problems(proxied.lbg)
-    if case.upstream_connection == "close":
+    if case.upstream_connection == "close":  # at first: what is left over may still be on its way
         problems += _still_open_problems(proxied.lbg, script)
+    problems += _clean_request_problems(proxied.lbg)
     problems += _backend_problems(proxied.backend)
     _fail_on(problems, case)
 
@@ -135,10 +136,13 @@ def _connection_problems(client: RawClient, case: Case, answers: list[Answer]) -
 
 def _still_open_problems(lbg: LbgProcess, script: Script) -> list[str]:
     problems: list[str] = []
+    patience = time.monotonic() + 0.2  # what is left over may still be on its way
 
     def closed() -> bool:
         if all(one.closed for one in script.connections):
             return True
+        if time.monotonic() < patience:
+            return False
         problems.extend(_clean_request_problems(lbg))  # left over bytes may be noticed at the next use
         return False
 
