@@ -6,7 +6,7 @@ import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from lbg.config.amendments import Amendments
 from lbg.config.problems import ConfigError
@@ -53,9 +53,9 @@ class StateDirectory:
         self._detached = False
         self.path = claim.path
         self.cells = _adopt(claim.path)
-        self._buckets = _adopt_buckets(claim.path)
-        self.series = _adopt_series(claim.path)
-        self._traces = _adopt_traces(claim.path)
+        self._buckets = _kept(BucketMemory, claim.path, bucket_file.FILE, "rate limits and bans")
+        self.series = _kept(Series, claim.path, series_file.FILE, "metrics")
+        self._traces = _kept(TraceMemory, claim.path, trace_file.FILE, "traces")
         self._untraced = False  # a worker, for want of room
         self.taken_slots(())
         self._published: Published | None = None
@@ -274,37 +274,27 @@ def _adopt(path: Path) -> Cells:
     return Cells.open(path)
 
 
-def _adopt_buckets(path: Path) -> BucketMemory:
-    """Return the rate limits and bans in `path`, new ones when they cannot be trusted."""
+class _Kept(Protocol):
+    """A file of the state directory, as its class maps and makes it."""
+
+    @classmethod
+    def open(cls, directory: Path) -> Self: ...
+    @staticmethod
+    def create(directory: Path) -> None: ...
+
+
+_File = TypeVar("_File", bound=_Kept)
+
+
+def _kept(kind: type[_File], path: Path, name: str, what: str) -> _File:
+    """Return the file `name` in `path`, a new one when it cannot be trusted: then `what` begins anew."""
     try:
-        return BucketMemory.open(path)
+        return kind.open(path)
     except (Damaged, OSError) as error:
-        if os.path.lexists(path / bucket_file.FILE):
-            log.warning("rate limits and bans begin anew: %s", explain(error, path))
-    BucketMemory.create(path)
-    return BucketMemory.open(path)
-
-
-def _adopt_series(path: Path) -> Series:
-    """Return the numbers with labels in `path`, new ones when they cannot be trusted."""
-    try:
-        return Series.open(path)
-    except (Damaged, OSError) as error:
-        if os.path.lexists(path / series_file.FILE):
-            log.warning("metrics begin anew: %s", explain(error, path))
-    Series.create(path)
-    return Series.open(path)
-
-
-def _adopt_traces(path: Path) -> TraceMemory:
-    """Return the traces in `path`, new ones when they cannot be trusted."""
-    try:
-        return TraceMemory.open(path)
-    except (Damaged, OSError) as error:
-        if os.path.lexists(path / trace_file.FILE):
-            log.warning("traces begin anew: %s", explain(error, path))
-    TraceMemory.create(path)
-    return TraceMemory.open(path)
+        if os.path.lexists(path / name):
+            log.warning("%s begin anew: %s", what, explain(error, path))
+    kind.create(path)
+    return kind.open(path)
 
 
 def _read_slots(path: Path) -> None:
