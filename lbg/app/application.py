@@ -9,9 +9,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-from gevent.monkey import get_original
 
 from lbg.app.controlling import Controlling
+from lbg.app.other_servers import FirstThread, came_by, refuse_thread
 from lbg.app.pools import Pools
 from lbg.app.serving import Serving
 from lbg.app.shared import Shared
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from lbg.control.live_config import LiveConfig
     from lbg.control.watch import ConfigWatch
     from lbg.health.monitor import Monitor
-    from lbg.net.address import Bind
     from lbg.server.service import Service
 
 log = logging.getLogger("lbg.app")
@@ -77,7 +76,7 @@ class Application:
         if why:
             log.error("%s", why)
         self._started_in = 0  # the process
-        self._thread = _FirstThread()
+        self._thread = FirstThread()
         self._catching_up = False
         DEADLINES.on_tick(self._look)
 
@@ -95,10 +94,10 @@ class Application:
         listener = environ.get("lbg.listener")
         if listener is None:  # another server, whose loop may have no ticks
             if self._thread.is_another():
-                return _refuse_thread(start_response)
+                return refuse_thread(start_response)
             self.catch_up()
         if self._serving is not None and (
-            listener == "public" or (listener is None and not _came_by(environ, self._admin))
+            listener == "public" or (listener is None and not came_by(environ, self._admin))
         ):
             return self._serving.handle(environ, start_response)
         return self._controlling.answer(environ, start_response)
@@ -190,48 +189,6 @@ class Application:
         """End that; requests that are still open go on."""
         self._controlling.stop()
         self._pools.fallback.stop()
-
-
-class _FirstThread:
-    """Connections belong to the event loop of the native thread that made them, and so does a worker."""
-
-    def __init__(self) -> None:
-        self._seen = (0, 0)  # process, thread
-        self._told = False
-        self._ident = get_original("_thread", "get_ident")
-
-    def is_another(self) -> bool:
-        """Return whether this thread is not the first one that asked in this process."""
-        here = os.getpid(), self._ident()
-        if self._seen[0] != here[0]:
-            self._seen = here
-        elif self._seen != here:
-            if not self._told:
-                self._told = True
-                log.error(
-                    "requests come in several threads, which lbg does not serve: use gevent, or one thread"
-                )
-            return True
-        return False
-
-
-def _refuse_thread(start_response: Any) -> Iterable[bytes]:
-    body = b"lbg serves one thread, or gevent: see its log.\n"
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-    start_response("500 Internal Server Error", headers)
-    return [body]
-
-
-def _came_by(environ: Mapping[str, Any], admin: Bind) -> bool:
-    """Return whether another server than ours accepted the request on the admin address.
-
-    Only the socket tells: SERVER_NAME and SERVER_PORT may be the client's own words.
-    """
-    sock = environ.get("gunicorn.socket")
-    if sock is None:
-        return False
-    name = sock.getsockname()
-    return bool(name == (admin.path if admin.family == "unix" else (admin.host, admin.port)))
 
 
 def create(environ: Mapping[str, str]) -> Application:
